@@ -12,10 +12,15 @@ cfg = parser['DEFAULT']
 lines = lambda key: [o.strip() for o in cfg.get(key, '').splitlines() if o.strip()]
 version = re.search(r"^__version__ = ['\"](.+)['\"]", (root / 'gamegen/__init__.py').read_text('utf-8'), re.M)[1]
 
+def absolute(md):
+    "`md` with its links into the repository made absolute, for PyPI's page"
+    to = lambda m: f"{m[1]}({cfg['git_url']}/{'raw' if m[1][0] == '!' else 'blob'}/{cfg['branch']}/{m[2]})"
+    return re.sub(r'(!?\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)', to, md)
+
 setup(
     version=version,
     description=cfg['description'],
-    long_description=(root / 'README.md').read_text('utf-8'),
+    long_description=absolute((root / 'README.md').read_text('utf-8')),
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],

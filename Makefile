@@ -1,0 +1,61 @@
+# Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lab docs bench data notebooks export readme hooks clean distclean env env-dev env-docs
+PY := .venv/bin/python
+export PYTHONPATH := $(CURDIR)
+
+# tools/setup_env.py looks for a fitting Python itself; any python3 can start it
+START := $(or $(shell command -v python3 || command -v python),$(PYTHON))
+ifeq ($(START),)
+$(error gamegen needs Python 3.10 or newer, and no python3 was found on PATH; install one, or name it: make PYTHON=/path/to/python3)
+endif
+ifdef PYTHON
+export PYTHON
+endif
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: env ## Write one of every kind of content, and a page that shows it, into out/
+	@$(PY) -m gamegen.demo --out out
+
+test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed unchanged too)
+	@$(PY) tools/test.py
+
+check: env-dev ## Check that library, notebooks, README and versions are in step
+	@$(PY) tools/check.py
+
+lab: env-dev ## Open the notebooks in JupyterLab
+	@$(PY) -m jupyter lab --notebook-dir nbs
+
+docs: env-docs ## Build the site into _docs/, with Quarto where it is installed
+	@$(PY) tools/docs.py
+
+bench: env ## Time the library against named baselines
+	@$(PY) -m gamegen.bench
+
+data: env-dev ## Make the bundled data in data/ again
+	@$(PY) tools/make_data.py
+
+notebooks: env-dev export ## Run every notebook and save its outputs (SLOW=1: slow cells too)
+	@$(PY) tools/test.py --save
+	@.venv/bin/nbdev-clean
+	@$(PY) tools/readme.py
+
+export: env-dev ## Write the library from the notebooks, clean these, and write README.md
+	@.venv/bin/nbdev-export && .venv/bin/nbdev-clean
+	@$(PY) tools/readme.py
+
+hooks: env-dev ## Set up git and Jupyter to clean and merge notebooks with nbdev
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev-install-hooks
+
+clean: ## Delete what was built (the environment stays)
+	@rm -rf out _docs _proc build dist gamegen.egg-info .cache .quarto
+	@find gamegen nbs tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+distclean: clean ## Delete the environment too
+	@rm -rf .venv
+
+env: ; @$(START) tools/setup_env.py
+env-dev: ; @$(START) tools/setup_env.py dev
+env-docs: ; @$(START) tools/setup_env.py dev docs

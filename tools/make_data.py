@@ -1,0 +1,55 @@
+"""Make the bundled data in data/ again, from its sources: `make data`, or `python tools/make_data.py`.
+
+The same sources give the same bytes. Sources are pinned here; to take a newer one, change the pin and look at the diff.
+"""
+import hashlib, subprocess, sys, tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT/'data'
+sys.path.insert(0, str(ROOT))
+
+POKE_ENV = '0.16.1'
+POKE_ENV_SHA256 = 'e61c548fddabfcf73f4eaa5ccfa2c0d52b0582433805fba96385275dc52b41a4'
+
+def sha256(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+def report(paths):
+    for p in paths: print(f'  {sha256(p)}  data/{Path(p).name}  {Path(p).stat().st_size/1e3:.0f} kB')
+
+def wheel(folder):
+    "Download the poke-env wheel into `folder`"
+    cmd = [sys.executable, '-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:',
+           '--dest', folder, f'poke-env=={POKE_ENV}']
+    if subprocess.run(cmd).returncode: sys.exit(f'poke-env {POKE_ENV} could not be downloaded; is there a network?')
+    res = next(Path(folder).glob('*.whl'))
+    if sha256(res) != POKE_ENV_SHA256: sys.exit(f'{res.name}: its sha256 is {sha256(res)}; expected {POKE_ENV_SHA256}')
+    return res
+
+def make_creatures():
+    "creatures.csv, and creatures_dropped.csv: what was left out and why"
+    from gamegen.core import atomic_write
+    from gamegen.data import creatures_from_pokedex, pokedex_frame, write_creatures
+    print(f'creatures: from poke-env {POKE_ENV}')
+    with tempfile.TemporaryDirectory() as tmp:
+        whl = wheel(tmp)
+        kept,every = creatures_from_pokedex(whl),pokedex_frame(whl)
+    write_creatures(kept, DATA/'creatures.csv', overwrite=True)
+    gone = every[every.Dropped != ''][['Dex No', 'Name', 'Dropped']].rename(columns={'Dropped':'Rule'})
+    with atomic_write(DATA/'creatures_dropped.csv') as f: gone.to_csv(f, index=False, lineterminator='\n')
+    print(f'  {len(kept)} creatures; {len(gone)} entries left out')
+    report([DATA/'creatures.csv', DATA/'creatures_dropped.csv'])
+
+def make_matches():
+    "match_*.json: simulated matches"
+    try: from gamegen.simulate import make_matches as make
+    except ModuleNotFoundError as e:
+        if e.name != 'gamegen.simulate': raise
+        return print('matches: skipped, there is no gamegen.simulate yet')
+    print('matches: from gamegen.simulate')
+    make(DATA)
+    report(sorted(DATA.glob('match_*.json')))
+
+if __name__ == '__main__':
+    make_creatures()
+    make_matches()
