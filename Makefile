@@ -47,7 +47,11 @@ export: env-dev ## Write the library from the notebooks, clean these, and write 
 	@$(PY) tools/readme.py
 
 hooks: env-dev ## Set up git and Jupyter to clean and merge notebooks with nbdev
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev-install-hooks
+	@.venv/bin/nbdev-install-hooks
+	@# by full path, so that git finds them in a shell where .venv is not active
+	@git config --file .gitconfig merge.jupyternotebook.driver '"$(CURDIR)/.venv/bin/nbdev-merge" %O %A %B %P'
+	@git config --file .gitconfig diff.jupyternotebook.command '"$(CURDIR)/.venv/bin/nbdev-diff-driver"'
+	@printf '#!/bin/sh\n"%s/.venv/bin/nbdev-trust"\n' "$(CURDIR)" > "$$(git rev-parse --git-path hooks/post-merge)"
 
 clean: ## Delete what was built (the environment stays)
 	@rm -rf out _docs _proc build dist gamegen.egg-info .cache .quarto

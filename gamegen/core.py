@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['exhibits', 'benchmarks', 'GamegenError', 'ConfigError', 'DataError', 'WeightsError', 'TrainingError', 'opt',
            'allowed', 'checked', 'Config', 'atomic_write', 'config_cli', 'seed_everything', 'seed_worker', 'rng_state',
-           'set_rng_state', 'fixed_rng', 'pick_device', 'bundled', 'exhibit', 'benchmark']
+           'set_rng_state', 'fixed_rng', 'pick_device', 'bundled', 'exhibit', 'benchmark', 'find_registered']
 
-# %% ../nbs/01_core.ipynb #3b9cdfc7
-import configparser, difflib, inspect, json, math, os, random, tempfile, typing
+# %% ../nbs/01_core.ipynb #e86d65fa
+import configparser, difflib, importlib, inspect, json, math, os, pkgutil, random, tempfile, typing
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -329,3 +329,12 @@ def benchmark(
         benchmarks[title] = (baseline, f)
         return f
     return _deco
+
+# %% ../nbs/01_core.ipynb #514f159d
+def find_registered(
+    word:str, # 'exhibit' or 'benchmark'
+):
+    "Import the modules of the library that register one, by looking into their text: importing all would take seconds"
+    here = Path(__file__).parent
+    for m in pkgutil.iter_modules([str(here)]):
+        if f'@{word}(' in (here/f'{m.name}.py').read_text(encoding='utf-8'): importlib.import_module(f'gamegen.{m.name}')

@@ -13,15 +13,16 @@ import pandas as pd
 
 from .core import DataError
 
-# %% ../nbs/04a_features.ipynb #dafbde36
+# %% ../nbs/04a_features.ipynb #cd01370c
 _edges = (0.5, 1, 2, 3, 4, 6, 9, 13, 18, 25.01)   # Hz
 _lags = range(1, 16)
 
 def _series(norms, name='norms'):
     "The series as a list of float arrays, or a `DataError`"
     res,want = [],'expected one dimension and at least one finite number'
+    if not hasattr(norms, '__iter__'): raise DataError(f'{name}: is {norms!r}; expected a list of series')
     for i,x in enumerate(norms):
-        try: a = np.asarray(x, dtype=float)
+        try: a = np.asarray(x).astype(float, casting='same_kind')    # neither text nor complex numbers
         except (TypeError, ValueError): raise DataError(f'{name}: series {i} holds more than numbers; {want}') from None
         if a.ndim != 1 or not a.size: raise DataError(f'{name}: series {i} has shape {a.shape}; {want}')
         bad = ~np.isfinite(a)
@@ -135,12 +136,12 @@ def acf_distance(
     "Mean absolute difference of the pooled autocorrelations: 0 (same) to 2"
     return float(np.abs(mean_acf(real, lags) - mean_acf(fake, lags)).mean())
 
-# %% ../nbs/04a_features.ipynb #621e49b2
+# %% ../nbs/04a_features.ipynb #21aa0bf4
 def _images(images, name='images'):
     "A uint8 tensor N,C,H,W with 1, 3 or 4 channels, or a `DataError`"
     import torch
     want = 'expected uint8 images of shape (N, C, H, W) with 1, 3 or 4 channels'
-    try: x = images if isinstance(images, torch.Tensor) else torch.as_tensor(np.asarray(images))
+    try: x = images if isinstance(images, torch.Tensor) else torch.as_tensor(np.require(images, requirements='W'))
     except (ValueError, TypeError): raise DataError(f'{name}: differ in shape or are not arrays; {want}') from None
     if x.dtype != torch.uint8: raise DataError(f'{name}: are {str(x.dtype).removeprefix("torch.")}; {want}')
     if x.ndim != 4 or x.shape[1] not in (1,3,4) or 0 in x.shape:

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from .core import DataError
 
-# %% ../nbs/04_metrics.ipynb #8a3f635d
+# %% ../nbs/04_metrics.ipynb #055929ba
 def _table(x, name):
     "`x` as a DataFrame with at least one row and column"
     if isinstance(x, pd.DataFrame): df = x
@@ -38,6 +38,7 @@ def _is_num(col): return pd.api.types.is_numeric_dtype(col) and not pd.api.types
 def _check_values(df, name):
     "Refuse missing and infinite values, naming the first"
     for c in df.columns:
+        if pd.api.types.is_complex_dtype(df[c]): raise DataError(f'{name}: column {c!r} is complex; expected real ones')
         bad = ~np.isfinite(df[c].to_numpy(dtype=float)) if _is_num(df[c]) else df[c].isna().to_numpy()
         if bad.any():
             i = int(bad.argmax())

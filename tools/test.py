@@ -3,7 +3,7 @@
 A notebook that passed before is not run again while its code, the library, data/, bench/ and the environment are the
 same. FORCE=1 or CI=true run all. --save writes the outputs into the notebooks; with SLOW=1 it runs the slow cells too.
 """
-import argparse, hashlib, json, os, subprocess, sys, threading, time
+import argparse, hashlib, json, os, shutil, subprocess, sys, threading, time
 from collections import Counter
 from importlib.metadata import distributions
 from pathlib import Path
@@ -77,7 +77,7 @@ class Board:
             self.shown = time.time()
             done = self.total - len(self.todo) - len(self.running)
             msg = f"  {done} of {self.total} done, {clock(time.time()-self.start)} gone, about {clock(self.left())} left: {', '.join(self.running)}"
-            if self.tty: print('\r\x1b[K' + msg[:os.get_terminal_size().columns-1], end='', flush=True)
+            if self.tty: print('\r\x1b[K' + msg[:shutil.get_terminal_size().columns-1], end='', flush=True)
             else: print(msg, flush=True)
 
 def worker(board, report, args, env):
