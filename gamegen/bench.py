@@ -76,7 +76,7 @@ def against_last(
                  for k,v in res['jobs'].items() if k != res['baseline']]
     return pd.DataFrame(rows, columns=['benchmark', 'job', 'faster', 'before'])
 
-# %% ../nbs/07_bench.ipynb #d2eeb03a
+# %% ../nbs/07_bench.ipynb #dacf4ddc
 @benchmark('batches of creature-sized rows, one pass', baseline='torch DataLoader')
 def bench_batches():
     import torch
@@ -94,12 +94,18 @@ def bench_read():
     path = _match_file()
     return {'json.load, no checks': lambda: json.loads(path.read_text()), 'read_match': lambda: read_match(path)}
 
-@benchmark('a match of ten minutes, simulated', baseline='one sample at a time')
+@benchmark('the simulator\'s loop, a minute of samples', baseline='NumPy, a call a step')
 def bench_simulate():
-    from gamegen.simulate import simulate_match
-    rng = np.random.default_rng(0)
-    def one_by_one(): return [float(rng.normal()) for _ in range(10*60*50)]   # the cheapest possible draw of each sample
-    return {'one sample at a time': one_by_one, 'simulate_match': lambda: simulate_match(minutes=10, seed=0)}
+    from gamegen.simulate import DRAW_PROBS, LAGS, MEMORY, run_fluctuation
+    fit,u = json.loads(bundled('simulator.json').read_text(encoding='utf-8'))['groups']['walk'],np.random.default_rng(0).random(3000)
+    ar,noise = np.array(fit['ar']),np.array(fit['noise'])
+    def with_numpy():
+        past = np.zeros(LAGS)
+        for o in u:
+            j = np.searchsorted(fit['edges'], np.abs(np.diff(past[:MEMORY+1])).mean())
+            guess = ar[j] @ past
+            past = np.r_[guess + np.interp(o, DRAW_PROBS, noise[j, np.searchsorted(fit['cuts'][j], guess)]), past[:-1]]
+    return {'NumPy, a call a step': with_numpy, 'run_fluctuation': lambda: run_fluctuation(fit, [0.]*LAGS, u)}
 
 # %% ../nbs/07_bench.ipynb #e57695e9
 def kept(
@@ -128,6 +134,3 @@ def main(
     path = folder/f"{record['date'][:19].replace(':', '')}.json"
     with atomic_write(path) as f: f.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
     print(f'Kept as {path}')
-
-# %% ../nbs/07_bench.ipynb #45e5990c
-if __name__ == '__main__': main()

@@ -123,6 +123,3 @@ def main(
     "Write one of every kind of content, and a page that shows them"
     bad = [k for k,v in make_demo(out, only).items() if isinstance(v, str)]
     if bad: raise GamegenError(f"these exhibits failed, see the page: {', '.join(bad)}")
-
-# %% ../nbs/06_demo.ipynb #45e5990c
-if __name__ == '__main__': main()
