@@ -13,7 +13,7 @@ from fastcore.script import call_parse
 
 from .core import DataError, GamegenError, atomic_write, bundled, exhibit, exhibits, find_registered
 
-# %% ../nbs/06_demo.ipynb #b4a1f66e
+# %% ../nbs/06_demo.ipynb #4d27e673
 def _save(fig, path):
     import matplotlib.pyplot as plt
     with atomic_write(path) as f: fig.savefig(f, format='png', dpi=130, bbox_inches='tight')
@@ -32,7 +32,7 @@ def demo_matches(out):
     _save(fig, out/'timeline.png')
     fresh = simulate_match(minutes=2, seed=1)
     write_match(fresh, out/'fresh_match.json', overwrite=True)
-    match_frame(fresh).to_csv(out/'fresh_match.csv', index=False)
+    match_frame(fresh).round(3).to_csv(out/'fresh_match.csv', index=False)
     return [(out/'timeline.png', 'Half a minute of each of the two simulated matches that ship'),
             (out/'fresh_match.json', f'A new match of 2 minutes, {len(fresh)} gaits, from the simulator'),
             (out/'fresh_match.csv', 'The same match, one row a gait')]
