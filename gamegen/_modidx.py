@@ -3,7 +3,7 @@
 d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_url': '', 'lib_path': 'gamegen'},
   'syms': { 'gamegen.batches': { 'gamegen.batches.Stream': ('batches.html#stream', 'gamegen/batches.py'),
                                  'gamegen.batches.Stream.__init__': ('batches.html#stream.__init__', 'gamegen/batches.py'),
-                                 'gamegen.batches.Stream._next': ('batches.html#stream._next', 'gamegen/batches.py'),
+                                 'gamegen.batches.Stream._begin': ('batches.html#stream._begin', 'gamegen/batches.py'),
                                  'gamegen.batches.Stream.batch': ('batches.html#stream.batch', 'gamegen/batches.py'),
                                  'gamegen.batches.TensorLoader': ('batches.html#tensorloader', 'gamegen/batches.py'),
                                  'gamegen.batches.TensorLoader.__init__': ('batches.html#tensorloader.__init__', 'gamegen/batches.py'),

@@ -47,23 +47,25 @@ class TensorLoader:
     def __iter__(self): return (self.batch(i) for i in range(len(self)))
     def digest(self): return digest(*(t.numpy() for t in self.tensors))
 
-# %% ../nbs/02d_batches.ipynb #19c920ee
+# %% ../nbs/02d_batches.ipynb #2111308c
 class Stream:
-    "Batches by number from an iterable, by reading on; one with `set_epoch` is told which pass it is"
-    def __init__(self, it): self.src,self.it,self.pos,self.k = it,None,0,-1
-    def _next(self):
-        for _ in range(2):
-            if self.it is not None:
-                try: return next(self.it)
-                except StopIteration: pass
-            self.k += 1
-            if hasattr(self.src, 'set_epoch'): self.src.set_epoch(self.k)
-            self.it = iter(self.src)
-        raise TrainingError('the data are empty: expected at least one batch')
+    "Batches by number from an iterable, by reading on; one that has an `epoch` is told which pass to make"
+    def __init__(self, src): self.src,self.it,self.pos,self.first = src,None,0,0
+
+    def _begin(self, k, pos):
+        if hasattr(self.src, 'epoch'): self.src.epoch = k
+        self.it,self.k,self.pos,self.first = iter(self.src),k,pos,pos
 
     def batch(self, i, rank=0, world=1):
-        if i < self.pos: self.it,self.pos,self.k = None,0,-1
-        while self.pos <= i: b,self.pos = self._next(),self.pos+1
+        "Batch `i`; every process reads its own stream"
+        if self.it is None or i < self.pos:
+            k = i // len(self.src) if hasattr(self.src, 'epoch') and world == 1 else 0   # whole passes need no reading
+            self._begin(k, k*len(self.src) if k else 0)
+        while self.pos <= i:
+            try: b,self.pos = next(self.it),self.pos+1
+            except StopIteration:
+                if self.pos == self.first: raise TrainingError('the data are empty: expected at least one batch') from None
+                self._begin(self.k+1, self.pos)
         return tuple(b) if isinstance(b, (tuple,list)) else (b,)
 
 # %% ../nbs/02d_batches.ipynb #cabbc2a6
