@@ -19,23 +19,26 @@ from scipy.special import ndtr, ndtri
 from .core import ConfigError, DataError, bundled
 from .data import LABELS, RATE, validate_match, write_match
 
-# %% ../nbs/02b_simulate.ipynb #54160e84
+# %% ../nbs/02b_simulate.ipynb #91fe1e77
 PROBS = np.r_[.0005, np.linspace(.0025, .9975, 60), .9995]   # where distributions of norms are tabled
 
 def to_scores(
-    y,      # Logarithms of norms
-    table,  # Their quantiles at `PROBS`
+    y,     # Logarithms of norms
+    table, # Their quantiles at `PROBS`
 ):
     "Normal scores of values whose distribution is tabled"
     return ndtri(np.interp(y, table, PROBS))
 
-def from_scores(z, table):
+def from_scores(
+    z,     # Normal scores
+    table, # Quantiles at `PROBS`
+):
     "Values with the given normal scores"
     return np.interp(ndtr(z), PROBS, table)
 
-def quantiles(x, probs=PROBS):
-    "Quantiles that strictly increase, so that a table can be read both ways"
-    return np.maximum.accumulate(np.quantile(x, probs)) + np.arange(len(probs))*1e-9
+def quantiles(x):
+    "Quantiles at `PROBS` that strictly increase, so that the table can be read both ways"
+    return np.maximum.accumulate(np.quantile(x, PROBS)) + np.arange(len(PROBS))*1e-9
 
 # %% ../nbs/02b_simulate.ipynb #ba2b6f01
 GROUPS = {'rest':'rest', 'no action':'rest', 'walk':'walk', 'run':'run', 'dribble':'dribble',

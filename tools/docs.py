@@ -33,7 +33,7 @@ def process():
         import ast
         return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in cell.parsed_())
     def evaluate(cell):
-        if not do_eval(cell) or '__name__' in cell.source: return
+        if not do_eval(cell): return
         return cell.directives_.keys() & {'export', 'exports', 'exporti', 'exec_doc'} or 'show_doc' in cell.source or only_imports(cell)
     procs._do_eval = evaluate
     with warnings.catch_warnings():
