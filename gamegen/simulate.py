@@ -209,7 +209,8 @@ def _unbias(cal):
         d['still'] = round(float(np.quantile(moves, d['repeats'])), 5)
     return cal
 
-# %% ../nbs/02b_simulate.ipynb #813d438c
+# %% ../nbs/02b_simulate.ipynb #83ceec2f
+_FADE = np.exp(-np.arange(4)/1.2)
 def _joined(a, b, join):
     "Bend the end of `a` and the start of `b` until only the part `join` of the jump between them is left"
     half = (1 - join)*(b[0] - a[-1])/2
@@ -222,7 +223,7 @@ def _held(y, still):
     for t in np.flatnonzero(np.abs(np.diff(y)) < still) + 1: y[t] = y[t-1]
     return y
 
-_FADE = np.exp(-np.arange(4)/1.2)
+# %% ../nbs/02b_simulate.ipynb #18c89a6d
 def _signal(cal, labels, rng):
     "Logarithms of norms, gait by gait, for a sequence of labels"
     last = None
