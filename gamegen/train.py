@@ -6,8 +6,8 @@
 __all__ = ['TrainConfig', 'ramped_average', 'Nets', 'Trainer', 'Average', 'spread', 'Rounds', 'save_picture', 'checkpoints',
            'save_checkpoint', 'restore_best', 'load_checkpoint', 'gradient_penalty']
 
-# %% ../nbs/03_train.ipynb #0813318f
-import json, math, os, time, warnings
+# %% ../nbs/03_train.ipynb #10466b5d
+import csv, json, math, os, time, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -313,7 +313,7 @@ def restore_best(learn):
     fill(learn.nets, {k[5:]:v for k,v in ts.items() if k.startswith('nets.')}, found[step])
     return step
 
-# %% ../nbs/03_train.ipynb #7b27eb24
+# %% ../nbs/03_train.ipynb #1dfa94cb
 def load_checkpoint(learn, path):
     "Put a Trainer back to where it was when it wrote `path`"
     ts,rec = read_tensors(path, 'checkpoint')
@@ -327,8 +327,9 @@ def load_checkpoint(learn, path):
     learn.opt.opt.load_state_dict(dict(state=st, param_groups=learn.opt.opt.state_dict()['param_groups']))
     set_rng_state({k:v.numpy() for k,v in part('rng.').items()})
     learn.nets.it = rec['step']
-    log = pd.read_csv(learn.folder/'log.csv', float_precision='round_trip')
-    learn.history = [{k:v for k,v in o.items() if not pd.isna(v)} for o in log[log.step <= rec['step']].to_dict('records')]
+    with open(learn.folder/'log.csv', encoding='utf-8', newline='') as f: log = list(csv.DictReader(f))
+    rows = [{k:int(v) if k == 'step' else float(v) for k,v in o.items() if v} for o in log]
+    learn.history = [o for o in rows if o['step'] <= rec['step']]
 
 def _same_run(learn, rec, path):
     "A `TrainingError` when settings or data are not those of the checkpoint"
