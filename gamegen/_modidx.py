@@ -193,6 +193,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'gamegen.shards.ShardLoader.__len__': ('shards.html#shardloader.__len__', 'gamegen/shards.py'),
                                 'gamegen.shards.ShardLoader._mine': ('shards.html#shardloader._mine', 'gamegen/shards.py'),
                                 'gamegen.shards.ShardLoader._parts': ('shards.html#shardloader._parts', 'gamegen/shards.py'),
+                                'gamegen.shards.ShardLoader.digest': ('shards.html#shardloader.digest', 'gamegen/shards.py'),
                                 'gamegen.shards._batches': ('shards.html#_batches', 'gamegen/shards.py'),
                                 'gamegen.shards._full': ('shards.html#_full', 'gamegen/shards.py'),
                                 'gamegen.shards._members': ('shards.html#_members', 'gamegen/shards.py'),

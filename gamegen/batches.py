@@ -12,7 +12,7 @@ from torch import nn
 from .core import TrainingError
 from .io import digest
 
-# %% ../nbs/02d_batches.ipynb #fed72efa
+# %% ../nbs/02d_batches.ipynb #76e09b58
 class TensorLoader:
     "Shuffled batches from tensors in memory; batch `i` depends on nothing but the seed"
     def __init__(self,
@@ -45,7 +45,7 @@ class TensorLoader:
         return tuple(t[idx] for t in self.tensors)
 
     def __iter__(self): return (self.batch(i) for i in range(len(self)))
-    def digest(self): return digest(*(t.numpy() for t in self.tensors))
+    def digest(self): return digest(*(t.detach().cpu().numpy() for t in self.tensors))
 
 # %% ../nbs/02d_batches.ipynb #2111308c
 class Stream:

@@ -13,7 +13,7 @@ from fastcore.script import call_parse
 
 from .core import DataError, GamegenError, atomic_write, bundled, exhibit, exhibits, find_registered
 
-# %% ../nbs/06_demo.ipynb #4d27e673
+# %% ../nbs/06_demo.ipynb #d594b6c2
 def _save(fig, path):
     import matplotlib.pyplot as plt
     with atomic_write(path) as f: fig.savefig(f, format='png', dpi=130, bbox_inches='tight')
@@ -21,10 +21,10 @@ def _save(fig, path):
 
 @exhibit('Football matches')
 def demo_matches(out):
-    "Timeline of a bundled simulated match, shares of its actions, and a match made on the spot"
+    "Timelines of the bundled simulated matches, and a match made on the spot"
     import matplotlib.pyplot as plt
     from gamegen.data import match_frame, read_match, write_match
-    from gamegen.show import compare_categories, match_timeline
+    from gamegen.show import match_timeline
     from gamegen.simulate import simulate_match
     a,b = (read_match(p) for p in sorted(bundled().glob('match_*.json')))
     fig,axs = plt.subplots(2, 1, figsize=(11, 4.6), constrained_layout=True)

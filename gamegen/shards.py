@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_shards', 'read_index', 'ShardLoader', 'shard_loader']
 
-# %% ../nbs/02c_shards.ipynb #7d307ed9
+# %% ../nbs/02c_shards.ipynb #21c082d4
 import hashlib, io, json, os, random, re, shutil, tempfile, warnings
 from functools import partial
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 
 from .core import ConfigError, DataError, atomic_write
+from .io import digest
 from .images import Limits, decode, iter_images, tar_members
 
 # %% ../nbs/02c_shards.ipynb #d4f5397e
@@ -168,7 +169,7 @@ def _batches(folder, ix, shards, batch_size, shuffle, seed, on_error, limits):
         if bad: yield None, None, bad
     except DataError as e: yield e, None, bad
 
-# %% ../nbs/02c_shards.ipynb #86911953
+# %% ../nbs/02c_shards.ipynb #d0bad6ca
 def _full(parts, bs, drop_last):
     "Join short batches of `(images, classes)`, so that only the last is short"
     import torch
@@ -201,6 +202,8 @@ class ShardLoader:
         order = list(self.index['shards'])
         if self.shuffle: random.Random(f'{self.seed} {self.epoch}').shuffle(order)
         return list(wds.split_by_node(iter(order)))
+
+    def digest(self): return digest(*(o['sha256'] for o in self.index['shards']))
 
     def __len__(self):
         n = sum(o['images'] for o in self._mine())

@@ -223,10 +223,10 @@ def _held(y, still):
     for t in np.flatnonzero(np.abs(np.diff(y)) < still) + 1: y[t] = y[t-1]
     return y
 
-# %% ../nbs/02b_simulate.ipynb #18c89a6d
+# %% ../nbs/02b_simulate.ipynb #f0d76299
 def _signal(cal, labels, rng):
     "Logarithms of norms, gait by gait, for a sequence of labels"
-    last = None
+    last,still = None,0.
     share,slow,past = np.array(cal['lasting']),rng.normal(size=3),rng.normal(size=LAGS).tolist()
     root,swell = ({g:np.linalg.cholesky(np.array(d[k]) + 1e-6*np.eye(n)) for g,d in cal['groups'].items()}
                   for k,n in (('together', 3), ('loudness', CURVES)))
@@ -253,7 +253,7 @@ CHARACTERS = {   # how much likelier an action becomes, and how much harder the 
 }
 
 def _actions(cal, weights, seconds, rng):
-    "Labels of a match, a third longer than it needs to be on average"
+    "Labels for a match of so many seconds, half as many again as it needs on average"
     names = list(cal['follow'])
     p = np.array([[(n + .2)*weights.get(b, 1.) for b,n in cal['follow'][a].items()] for a in names])
     p = (p/p.sum(1, keepdims=True)).cumsum(1)

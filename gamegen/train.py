@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'ramped_average', 'Nets', 'Trainer', 'Average', 'spread', 'Rounds', 'save_picture', 'checkpoints',
            'save_checkpoint', 'restore_best', 'load_checkpoint', 'gradient_penalty']
 
-# %% ../nbs/03_train.ipynb #10466b5d
+# %% ../nbs/03_train.ipynb #7c87987f
 import csv, json, math, os, time, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from fastai.learner import Learner
     from fastai.optimizer import OptimWrapper
 
-from .batches import Stream, TensorLoader, average_grads, mean_over_processes, noise, rank_world
+from .batches import Stream, average_grads, mean_over_processes, noise, rank_world
 from .core import (Config, TrainingError, atomic_write, fixed_rng, opt, pick_device, rng_state, seed_everything,
                           set_rng_state)
 from .io import WeightsInfo, fill, read_record, read_tensors, write_tensors
@@ -176,7 +176,7 @@ def spread(
     "Mean distance between two different items of `x`"
     return torch.pdist(x[:64].detach().float().cpu().flatten(1)).mean().item()
 
-# %% ../nbs/03_train.ipynb #d2ef9f21
+# %% ../nbs/03_train.ipynb #541961bd
 class Rounds(Callback):
     "End of a round: means of the losses, score, picture, alarms, checkpoint"
     order,name = 50,'rounds'
@@ -198,6 +198,7 @@ class Rounds(Callback):
         why = self._alarm(row)
         if why: return self._stop(why)
         row['score'] = self._score()
+        if row['score'] is not None and not math.isfinite(row['score']): return self._stop(f"score not finite at step {row['step']}")
         save_checkpoint(self.learn)
         show = [row['step'], *(row.get(f'{k}/loss', '') for k in self.steps), row['score'], row.get('variety', ''),
                 f'{time.time()-self.t0:.0f}s']
@@ -284,7 +285,7 @@ def _ranked(folder):
     scores = {k:read_record(p, 'checkpoint')['score'] for k,p in checkpoints(folder).items()}
     return sorted((k for k,v in scores.items() if v is not None), key=lambda k: (scores[k], k))
 
-# %% ../nbs/03_train.ipynb #c34b573c
+# %% ../nbs/03_train.ipynb #178af10f
 def save_checkpoint(learn):
     "Write the newest checkpoint and the log, and delete what is neither newest nor among the best"
     step,score = learn.nets.it,learn.history[-1].get('score')
@@ -304,13 +305,16 @@ def restore_best(learn):
     "Put the nets back to the best checkpoint, the newest where none has a score; returns its step"
     if rank_world()[1] > 1: torch.distributed.barrier()   # the first process may still be writing
     if not learn.folder:
-        if learn.best: fill(learn.nets, learn.best[2])
-        return learn.best and learn.best[1]
+        if not learn.best: return
+        _,learn.nets.it,ts = learn.best
+        fill(learn.nets, ts)
+        return learn.nets.it
     found = checkpoints(learn.folder)
     if not found: return
     step = next(iter(_ranked(learn.folder)), max(found))
     ts,_ = read_tensors(found[step], 'checkpoint')
     fill(learn.nets, {k[5:]:v for k,v in ts.items() if k.startswith('nets.')}, found[step])
+    learn.nets.it = step   # what is saved from here on are the weights of that step
     return step
 
 # %% ../nbs/03_train.ipynb #1dfa94cb
