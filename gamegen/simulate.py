@@ -77,7 +77,7 @@ def _shrunk(own, pooled, n, k):
     "Between a label's own figure and its group's: the more gaits it has, the more its own"
     return n/(n+k)*own + k/(n+k)*pooled
 
-# %% ../nbs/02b_simulate.ipynb #1a57fb2d
+# %% ../nbs/02b_simulate.ipynb #7dc12dab
 CURVES = 4   # cosines that a gait's loudness is made of
 def _cosines(n): return np.sqrt(2)*np.cos(np.pi*np.outer(_phase(n), np.arange(1, CURVES+1)))
 
@@ -89,7 +89,7 @@ def fit_loudness(
     raw = np.array([_cosines(len(l)).T @ (l - l.mean())/len(l) for l in logs])
     noise = np.mean([l.var() for l in logs])/np.array([len(l) for l in logs])
     val,vec = np.linalg.eigh(raw.T @ raw/len(raw) - noise.mean()*np.eye(CURVES))
-    cov = (vec*np.maximum(val, 1e-6)) @ vec.T
+    cov = (vec*np.maximum(val, 1e-3)) @ vec.T     # stays positive definite when a calibration rounds it to 4 decimals
     known = [cov @ np.linalg.solve(cov + v*np.eye(CURVES), c) for c,v in zip(raw, noise)]
     return cov,[np.exp(_cosines(len(w)) @ c) for w,c in zip(waves, known)]
 
