@@ -6,11 +6,12 @@
 __all__ = ['K', 'PROBS', 'GRID', 'LAGS', 'STYLES', 'trait_tables', 'to_scores', 'fit_chain', 'Traits', 'fit_traits',
            'style_weights', 'draw_plan']
 
-# %% ../nbs/10a_plan.ipynb #fa15dbd1
+# %% ../nbs/10a_plan.ipynb #574715e2
 import math
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from scipy.stats import spearmanr
 
 from .core import ConfigError, DataError, WeightsError
 from .data import LABELS, RATE
@@ -49,7 +50,7 @@ def to_scores(labels, traits, tables):
             z[ix,j] = ndtri(np.clip(p, .4/len(ix), 1 - .4/len(ix)))
     return z
 
-# %% ../nbs/10a_plan.ipynb #9f365c7b
+# %% ../nbs/10a_plan.ipynb #827eee43
 LAGS = 3
 _width = 3*LAGS + 3   # scores of the last gaits, and the traits of the last
 _cols = np.arange(3)
@@ -70,16 +71,18 @@ def fit_chain(
     seqs:list,    # `(labels, scores, traits standardised over all actions)` of each match
     ridge=6.,     # How reluctantly anything depends on anything
 ) -> dict:
-    "Constants `(K,K,3)` and matrices `(K,2,3,width)` by present action and whether it stays, and roots of the covariances"
+    "Constants `(K,K,3)`; by present action and whether it goes on, matrices `(K,2,3,width)` and roots of covariances `(K,2,3,3)`"
     seqs = [(l, z, _history(z, raw)) for l,z,raw in seqs]
     prev,now,z,h = (np.concatenate(o) for o in zip(*[(l[:-1], l[1:], z[1:], h[1:]) for l,z,h in seqs]))
     common = [l for l in range(K) if (now == l).sum() >= 100]
     X = _design(prev, now, h, common)
     B = np.linalg.solve(X.T@X + ridge*np.eye(X.shape[1]), X.T@z)
-    res,pooled = z - X@B,np.cov((z - X@B).T)
-    def cov(l):
-        e = res[_group[now] == _group[l]]
-        return (len(e)*np.cov(e.T) + 20*pooled)/(len(e) + 20) if len(e) > 3 else pooled
+    res = z - X@B
+    def cov(which, prior): return (which.sum()*np.cov(res[which].T) + 20*prior)/(which.sum() + 20) if which.sum() > 3 else prior
+    def root(l):
+        "What the regression leaves open: less where an action goes on than where it begins"
+        own = cov(_group[now] == _group[l], np.cov(res.T))
+        return [np.linalg.cholesky(cov((_group[now] == _group[l]) & ((prev == now) == s), own) + 1e-6*np.eye(3)) for s in (False, True)]
     p,n = (o.ravel() for o in np.indices((K, K)))
     const = _design(p, n, np.zeros((K*K, _width)), common)@B
     def slope(l, stay):
@@ -87,12 +90,12 @@ def fit_chain(
         base = _design(p[:1], n[:1], np.zeros((1, _width)), common)
         return ((_design(p, n, np.eye(_width), common) - base)@B).T
     return dict(const=const.reshape(K, K, 3), slope=np.array([[slope(l, s) for s in (False, True)] for l in range(K)]),
-                root=np.array([np.linalg.cholesky(cov(l) + 1e-6*np.eye(3)) for l in range(K)]))
+                root=np.array([root(l) for l in range(K)]))
 
-# %% ../nbs/10a_plan.ipynb #45e40aff
+# %% ../nbs/10a_plan.ipynb #a10654c2
 class Traits:
     "How traits follow from action to action; a dict of arrays"
-    names = ('const', 'slope', 'root', 'value', 'even', 'limits', 'centre', 'follow')
+    names = ('const', 'slope', 'root', 'value', 'even', 'limits', 'centre', 'follow', 'longest')
     def __init__(self,
         arrays:dict, # As `names` says
     ):
@@ -101,8 +104,8 @@ class Traits:
         self.arrays = {k:np.asarray(arrays[k], dtype=np.float32).astype(float) for k in self.names}   # as a file keeps them
         for k,v in self.arrays.items(): setattr(self, k, v)
         stay = np.eye(K, dtype=int)                                   # one matrix for each (before, present) pair
-        slope = self.slope[np.arange(K)[None].repeat(K, 0),stay]
-        self._pair = np.concatenate([slope, self.root[None].repeat(K, 0), self.const[...,None]], -1).reshape(K*K, 3, -1)
+        slope,root = (o[np.arange(K)[None].repeat(K, 0),stay] for o in (self.slope, self.root))
+        self._pair = np.concatenate([slope, root, self.const[...,None]], -1).reshape(K*K, 3, -1)
         self._value,self._rise = self.value.ravel(),np.diff(self.value, axis=1, append=self.value[:,-1:]).ravel()
 
     def begin(self, n, seed=None):
@@ -122,7 +125,7 @@ class Traits:
         "Traits of the next gait of each match: log length, level, log spread"
         x = s['x']
         x[:,_width:-1] = self._noise(s)
-        if s['prev'] is None: z = (self.root[labels] @ x[:,_width:-1])[:,:,0]
+        if s['prev'] is None: z = (self.root[labels,0] @ x[:,_width:-1])[:,:,0]
         else: z = (self._pair[s['prev']*K + labels] @ x)[:,:,0]
         k = np.minimum(np.maximum(z, -2.999), 2.999)*20 + 60
         i = k.astype(int)
@@ -158,7 +161,7 @@ def _pick(p, u):
     c = p.cumsum(1)
     return np.minimum((c < u*c[:,-1:]).sum(1), K-1)
 
-# %% ../nbs/10a_plan.ipynb #4bd8c39e
+# %% ../nbs/10a_plan.ipynb #d72b1911
 def _tails(q):
     "Traits at `GRID` from quantiles at `PROBS`, carried on beyond them at the slope of the outermost few"
     s = ndtri(PROBS)
@@ -182,27 +185,43 @@ def fit_traits(
     even = np.array([((lengths[labels == l] % 2 == 0).sum() + 8*(lengths % 2 == 0).mean())/(count[l] + 8) for l in range(K)])
     shortest = np.ceil(np.quantile(lengths, .01))   # shorter ones are slips of whoever drew the boundaries
     limits = np.array([(max(8, shortest, lengths[labels == l].min()), lengths[labels == l].max()) if count[l] else (8, 8) for l in range(K)])
-    follow = np.zeros((K, K))
-    for l,_ in seqs: np.add.at(follow, (l[:-1], l[1:]), 1)
+    follow,longest = np.zeros((K, K)),np.ones(K)
+    for l,_ in seqs:
+        np.add.at(follow, (l[:-1], l[1:]), 1)
+        for r in np.split(l, np.flatnonzero(np.diff(l)) + 1): longest[r[0]] = max(longest[r[0]], len(r))
     plain = np.stack([[_tails(q) for q in tables[l].T] for l in range(K)]).transpose(0, 2, 1)
-    t = Traits(dict(chain, value=plain, even=even, limits=np.sort(limits, 1), centre=centre, follow=follow))
-    for _ in range(2): t = Traits({**t.arrays, 'value':_as_drawn(t, following, tables, count)})
+    t = Traits(dict(chain, value=plain, even=even, limits=np.sort(limits, 1), centre=centre, follow=follow, longest=longest))
+    for _ in range(3): t = Traits({**t.arrays, **_as_drawn(t, following, tables, count, _kept(seqs))})
     return t
 
-# %% ../nbs/10a_plan.ipynb #b1b036ae
-def _as_drawn(t, following, tables, count, steps=600, n=32):
-    "Tables from score to trait, such that the scores the chain draws give each action the distribution of its traits"
-    l,z,_ = t.practice(n, steps, following)
-    l,z,res = l.ravel(),z.reshape(-1, 3),t.value.copy()
+# %% ../nbs/10a_plan.ipynb #e0f97f87
+def _kept(seqs, least=50):
+    "Rank correlation of the mean norms of successive gaits of one action, where there are `least` such pairs"
+    pairs = {}
+    for l,t in seqs:
+        mean = t[:,1] + .5*(np.exp(t[:,2]) - .03)**2       # log of the mean, were the log norms normal
+        for k in set(l):
+            w = (l[:-1] == k) & (l[1:] == k)
+            pairs.setdefault(k, []).append(np.c_[mean[:-1][w], mean[1:][w]])
+    pairs = {k:np.concatenate(v) for k,v in pairs.items()}
+    return {k:float(spearmanr(*v.T)[0]) for k,v in pairs.items() if len(v) >= least}
+
+def _as_drawn(t, following, tables, count, kept, steps=600, n=32):
+    "Tables that give each action the distribution of its traits, and slopes that make them last as they should"
+    l,z,v = t.practice(n, steps, following)
+    value,slope,now = t.value.copy(),t.slope.copy(),_kept([(l[:,j], v[:,j]) for j in range(n)])
+    for k,c in kept.items():
+        if now.get(k, 0) > .05 and c > .05: slope[k,1] *= np.clip(c/now[k], .8, 1.25)**.5
+    l,z = l.ravel(),z.reshape(-1, 3)
     for a in np.flatnonzero(count):
         for j in range(3):
             drawn = z[l == a, j]
             m,sd = (drawn.mean(),drawn.std()) if len(drawn) > 50 else (0., 1.)
             rank = np.clip((np.searchsorted(np.sort(drawn), GRID) + .5)/(len(drawn) + 1), ndtr(-3), ndtr(3)) if len(drawn) > 500 else ndtr((GRID - m)/sd)
-            res[a,:,j] = np.interp(ndtri(rank), GRID, _tails(tables[a,:,j]))
-    return res
+            value[a,:,j] = np.interp(ndtri(rank), GRID, _tails(tables[a,:,j]))
+    return dict(value=value, slope=slope)
 
-# %% ../nbs/10a_plan.ipynb #28cd6f73
+# %% ../nbs/10a_plan.ipynb #8893e3af
 STYLES = {'normal':(), 'attack':('pass', 'cross', 'shot', 'dribble'), 'defend':('tackle',)}
 
 def style_weights(
@@ -230,6 +249,7 @@ def draw_plan(
     frames,weights = np.asarray(frames),style_weights(style, strength)
     n,plain,rng = len(frames),(weights == 1).all(),np.random.default_rng(None if seed is None else [seed, 1])
     st,s,now = following.begin(n),traits.begin(n, seed),np.full(n, LABELS.index(start))
+    run = np.ones(n)
     L,V,left = [[] for _ in frames],[[] for _ in frames],frames.astype(float)
     while (left > .5).any():
         ls,vs = [],[]
@@ -237,7 +257,11 @@ def draw_plan(
             v = traits.step(s, now)
             ls.append(now); vs.append(v)
             p = following.step(st, now, v)[1]
-            now = _pick(adjust(p if plain else tilt(p, now, weights), temperature, top_p), u)
+            p = adjust(p if plain else tilt(p, now, weights), temperature, top_p)
+            full = run >= traits.longest[now]                     # as many in a row as were ever seen
+            if full.any(): p[full,now[full]] = 0
+            before,now = now,_pick(p, u)
+            run = np.where(now == before, run + 1, 1)
         l,v = np.stack(ls, 1),np.stack(vs, 1)
         for j in range(n):
             L[j].append(l[j]); V[j].append(traits.whole(l[j], v[j], rng))

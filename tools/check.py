@@ -9,8 +9,8 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 
 # --- which exported module may import which; a new module adds its line here
 
-BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'show'}
-MODELS = {'cgan', 'lstm', 'pokemon_wgan', 'mario_dcgan', 'bvae_gpt', 'monsters'}
+BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
+MODELS = {'plan', 'cgan', 'football', 'lstm', 'pokemon_wgan', 'mario_dcgan', 'bvae_gpt', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -22,10 +22,13 @@ MAY = {
     'train':    {'core', 'io', 'batches'},
     'features': {'core', 'data', 'images'},
     'metrics':  {'core', 'data', 'images', 'features'},
+    'matchscore': {'core', 'data', 'features', 'metrics'},
     'show':     {'core'},
     'explore':  BASE,
     **{m:BASE for m in MODELS},
-    'cgan':     BASE | {'lstm'},
+    'plan':     BASE | {'lstm'},
+    'cgan':     BASE | {'lstm', 'plan'},
+    'football': BASE | {'lstm', 'plan', 'cgan'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
