@@ -141,7 +141,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'gamegen.demo': { 'gamegen.demo._save': ('demo.html#_save', 'gamegen/demo.py'),
                               'gamegen.demo.contact_page': ('demo.html#contact_page', 'gamegen/demo.py'),
                               'gamegen.demo.demo_creatures': ('demo.html#demo_creatures', 'gamegen/demo.py'),
-                              'gamegen.demo.demo_matches': ('demo.html#demo_matches', 'gamegen/demo.py'),
                               'gamegen.demo.main': ('demo.html#main', 'gamegen/demo.py'),
                               'gamegen.demo.make_demo': ('demo.html#make_demo', 'gamegen/demo.py'),
                               'gamegen.demo.preview': ('demo.html#preview', 'gamegen/demo.py')},

@@ -208,7 +208,7 @@ def gen_step(nets, batch, cfg):
 
 def _most(cfg): return cfg.window//8 + 1   # gaits in a row: none is shorter than 8 samples
 
-# %% ../nbs/10_cgan.ipynb #c780fc51
+# %% ../nbs/10_cgan.ipynb #1177666c
 class Rows:
     "Batches of real rows and of plans for made ones; batch `i` depends on nothing but the seed"
     def __init__(self,
@@ -226,7 +226,8 @@ class Rows:
         for l,t,player,*y in seqs:
             c,of = conditions(l, t, player, players)
             edge = np.r_[0, np.cumsum(np.bincount(of))]
-            last = edge[np.searchsorted(edge, edge[:-1] + w, side='right') - 1]     # the end of the last gait that fits
+            fit = np.searchsorted(edge, edge[:-1] + w, side='right') - 1
+            last = edge[np.minimum(fit, np.arange(len(edge)-1) + _most(self.cfg))]  # the end of the last gait that fits
             ok = last > edge[:-1]
             starts.append(edge[:-1][ok] + at); ends.append(last[ok] + at)
             cs.append(np.pad(c, ((0, 0), (0, w)))); ofs.append(np.pad(of, (0, w), mode='edge') + first)
@@ -395,7 +396,7 @@ def signal(self:MatchModel,
     values = np.round(y.astype(np.float64), 3).tolist()
     return [dict(label=LABELS[l], norm=values[i:i+k]) for l,i,k in zip(labels, edge.tolist(), n.tolist())]
 
-# %% ../nbs/10_cgan.ipynb #1ff90c11
+# %% ../nbs/10_cgan.ipynb #9ff30c3a
 @lru_cache(1)
 def shipped() -> MatchModel:
     "The model that ships"
@@ -411,6 +412,7 @@ def _checked(minutes, n, seed, player, model):
     if player is not None and player not in model.players: raise ConfigError(f"player: expected one of {', '.join(model.players)}; got {player!r}")
     return model, model.players.index(player) if player else 0
 
+# %% ../nbs/10_cgan.ipynb #2630d898
 def stream_match(
     minutes:float=10,      # Length, exact to one gait
     style='normal',        # 'normal', 'attack' or 'defend'
@@ -450,7 +452,7 @@ def generate_match(
                       temperature, top_p, seeds[0])
     return [model.signal(l, v, who, s) for (l,v),s in zip(plans, seeds[1:])]
 
-# %% ../nbs/10_cgan.ipynb #9f128514
+# %% ../nbs/10_cgan.ipynb #32e03c0d
 @exhibit('Football matches')
 def demo_match(out):
     "Three matches, one of each style: a timeline, the gaits as JSON, a row for each as CSV"
@@ -468,6 +470,7 @@ def demo_match(out):
     with atomic_write(out/'timelines.png') as f: fig.savefig(f, format='png', dpi=130)
     return [(out/'timelines.png', 'Half a minute of three matches that were made on this machine'), *res]
 
+# %% ../nbs/10_cgan.ipynb #bb724c4a
 @benchmark('a minute of football', baseline='one network call a norm')
 def bench_minute():
     "The first version's way against this one"

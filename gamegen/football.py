@@ -158,7 +158,7 @@ def _players(files):
     if not res: raise DataError('files: none given; expected at least one match')
     return res
 
-# %% ../nbs/10b_football.ipynb #7a8d89b3
+# %% ../nbs/10b_football.ipynb #5793aa70
 def train_on(
     files,           # Match files; a player is called after his file
     out,             # Weights to write, `.safetensors`
@@ -189,7 +189,7 @@ def train_on(
     except DataError as e: raise DataError(f"{', '.join(map(str, files))}: {e}") from None
     except KeyboardInterrupt:
         at = max(checkpoints(folder), default=0)
-        raise KeyboardInterrupt(f'stopped; {folder} holds {at} of {steps} steps; --resume (resume=True) goes on from there') from None
+        raise KeyboardInterrupt(f'stopped; {folder} holds {at} of {steps} steps; go on with --resume (resume=True)') from None
     finally: torch.set_num_threads(n)
     if model.stopped: raise TrainingError(f'{out}: not written, for the training stopped: {model.stopped}')
     model.save(out, overwrite)
@@ -216,7 +216,7 @@ def train_main(
         print(str(e) or 'stopped', file=sys.stderr)
         raise SystemExit(130) from None    # as a shell expects after Ctrl-C
 
-# %% ../nbs/10b_football.ipynb #7f6b0165
+# %% ../nbs/10b_football.ipynb #196424b4
 def picture(
     draw,          # `draw(fig)` puts axes into a matplotlib Figure
     size=(9, 2.4), # Inches
@@ -226,9 +226,9 @@ def picture(
     "HTML of a picture that is part of the page and follows its colours"
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-    inks,grounds = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color', 'ytick.color'),('figure', 'axes', 'savefig')
+    inks = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color', 'ytick.color')
     def png(ink):
-        rc = {**{k:ink for k in inks}, **{f'{k}.facecolor':'none' if dark else 'white' for k in grounds}}
+        rc = {**{k:ink for k in inks}, **{f'{k}.facecolor':'none' if dark else 'white' for k in ('figure', 'axes', 'savefig')}}
         with rc_context({**rc, 'font.size':9}):
             fig,f = Figure(size, layout='constrained'),io.BytesIO()
             draw(fig)
@@ -237,7 +237,7 @@ def picture(
     img,other = f'<img src="{png("black")}" alt="{html.escape(alt)}">',png('#ddd') if dark else ''
     return f'<picture><source srcset="{other}" media="(prefers-color-scheme: dark)">{img}</picture>' if dark else img
 
-# %% ../nbs/10b_football.ipynb #c01f34c3
+# %% ../nbs/10b_football.ipynb #2dc035eb
 def verdicts(
     table, # From `gamegen.matchscore.score_table`, with rows 'real vs real', 'memoriser' and 'generated'
 ) -> list:
@@ -246,14 +246,14 @@ def verdicts(
     auc,floor,exact = v('generated', 'gait_auc'),v('real vs real', 'gait_auc'),v('generated', 'exact')
     rate,usual,memo = (v(k, 'copy_rate') for k in ('generated', 'real vs real', 'memoriser'))
     often = 'hardly ever' if auc < floor + .1 else 'often' if auc < .85 else 'nearly always'
-    how = 'finds twins of generated gaits among the real ones' if auc < .4 else f'can {often} tell a generated gait from a real one'
-    good = f'A classifier {how}: AUC {auc:.2f}. A coin toss is 0.5, and half of the match against the other half {floor:.2f}.'
-    said = (f'{exact:.0%} of its gaits hold 8 samples in a row of the training match, and {rate:.0%} are as close to a gait of it '
+    how = 'finds twins of generated gaits among real ones' if auc < .4 else f'can {often} tell generated gaits from real ones'
+    good = f'A classifier {how}: AUC {auc:.2f}. A coin toss is 0.5, one half of the match against the other {floor:.2f}.'
+    said = (f'{exact:.0%} of its gaits hold 8 samples in a row of the training match, and {rate:.0%} are as close to it '
             f'as copies are (one half of the match to the other: {usual:.0%}; a memoriser: {memo:.0%}).')
     bad = exact > .01 or rate > 2*max(usual, .05) or auc < .4
     return [good, ('It copies: ' if bad else 'No sign of copying: ') + said]
 
-# %% ../nbs/10b_football.ipynb #389bd6af
+# %% ../nbs/10b_football.ipynb #a2216f98
 def _timelines(fig, real, fake):
     from gamegen.show import match_timeline
     for m,ax,t in zip((real, fake), fig.subplots(2, 1, sharey=True), ('real', 'generated')):
@@ -286,22 +286,23 @@ def _transitions(fig, real, fake):
     pairs = [pd.Series([g['label'] for g in m]) for m in (real, fake)]
     names = [l for l in LABELS if any((p == l).any() for p in pairs)]
     for p,ax,t in zip(pairs, fig.subplots(1, 2), ('real', 'generated')):
-        share = pd.crosstab(p[:-1].to_numpy(), p[1:].to_numpy(), normalize='index').reindex(index=names, columns=names)
-        im = ax.imshow(share.fillna(0), vmin=0, vmax=1, cmap='viridis')
+        share = pd.crosstab(p[:-1].to_numpy(), p[1:].to_numpy(), normalize='index')
+        im = ax.imshow(share.reindex(index=names, columns=names).fillna(0), vmin=0, vmax=1, cmap='viridis')
         ax.set_xticks(range(len(names)), names, rotation=60); ax.set_yticks(range(len(names)), names)
         ax.set_title(t)
     fig.colorbar(im, ax=fig.axes, label='share of what follows')
 
-# %% ../nbs/10b_football.ipynb #96786f83
+# %% ../nbs/10b_football.ipynb #0486de8b
 MEANING = dict(
     gait_auc='can a classifier tell single gaits? 0.5 is a coin toss', window_auc='the same of five gaits in a row',
-    spectrum_tv='distance of the mean spectra, 0 to 1', acf='distance of the autocorrelations', lasting_walk='the same of walks',
-    transition_tv='distance of which action follows which, 0 to 1', length_w1='distance of the lengths of gaits, in samples',
-    transfer_f1='are actions learnt from generated gaits right on real ones? F1', lasting_all='the same of all gaits',
-    lasting_run='is a loud run followed by a loud one? rank correlation', length_mean_run='are long runs louder? rank correlation',
-    length_mean_walk='the same of walks', jump='step between gaits, over the step inside', between='share of the variance between gaits',
-    suspicious='runs of five or more of a rare action, an hour', copy_rate='share as close to a training gait as copies are',
-    dcr_ratio='distance to the training match; 1 is usual, 0 a copy', exact='share that holds 8 samples of the training match')
+    spectrum_tv='distance of the mean spectra, 0 to 1', acf='distance of the autocorrelations',
+    transition_tv='distance of which action follows which', length_w1='distance of the lengths of gaits, in samples',
+    transfer_f1='are actions learnt from it right on real gaits? F1', lasting_all='the same of all gaits',
+    lasting_run='is a loud run followed by a loud one? rank correlation', lasting_walk='the same of walks',
+    length_mean_run='are long runs louder? rank correlation', length_mean_walk='the same of walks',
+    jump='step between gaits, over the step inside', between='share of the variance between gaits',
+    suspicious='runs of five of a rare action, an hour', copy_rate='share as close to the training match as copies',
+    dcr_ratio='distance to the training match; 1 is usual', exact='share that holds 8 samples of the training match')
 
 def _section(player, real, fakes):
     "HTML about one player, and his table"
@@ -309,16 +310,16 @@ def _section(player, real, fakes):
     try: table = score_table(real, dict(generated=fakes))
     except DataError as e: said,table = [f'Too little to score: {e}.'],pd.DataFrame()
     else: said = verdicts(table)
-    shown = table.T.fillna('').assign(meaning=[MEANING.get(k, '') for k in table.columns]) if len(table) else table
-    parts = [('Timeline', _timelines, 3.6), ('Length and mean of gaits', _distributions, 3.6), ('Signal', _signals, 2.6),
-             ('What follows what', _transitions, 3.6)]
+    shown = table.T.fillna('').assign(meaning=list(map(MEANING.get, table.columns))) if len(table) else table
+    parts = [('Timeline', _timelines, 3.6), ('Length and mean of gaits', _distributions, 3.6),
+             ('Signal', _signals, 2.6), ('What follows what', _transitions, 3.6)]
     draw = lambda f, *a: picture(lambda fig: f(fig, real, fakes[0]), *a)
     body = ''.join(f'<h3>{t}</h3>' + draw(f, (9, h), f'{t}, real and generated') for t,f,h in parts)
     head = f'<h2>{html.escape(player)}</h2>' + ''.join(f'<p class="verdict">{html.escape(o)}</p>' for o in said)
     body += f'<h3>Figures and floors</h3><p>Median and range over {len(fakes)} generated matches.</p>'
     return f'{head}{body}<div class="wide">{shown.to_html(border=0)}</div>', table
 
-# %% ../nbs/10b_football.ipynb #0c4b95c8
+# %% ../nbs/10b_football.ipynb #7f305e0a
 _PAGE = '''<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>
@@ -346,7 +347,8 @@ def match_report(
     shown = pd.DataFrame(sizes).T.round(1).astype(dict(gaits=int))
     body = f'<p>Trained for {info.step} steps from seed {info.seed} on:</p>{shown.to_html(border=0)}'
     for k,m in matches.items():
-        fakes = [generate_match(float(min(sizes[k].minutes, 20)), seed=s, player=k, model=model) for s in range(seeds)]
+        t = float(min(sizes[k].minutes, 20))
+        fakes = [generate_match(t, seed=s, player=k, model=model) for s in range(seeds)]
         part,tables[k] = _section(k, m, fakes)
         body += part
     if history := getattr(model, 'history', None):    # a model from a file has none
@@ -355,7 +357,7 @@ def match_report(
     with atomic_write(path, overwrite) as f: f.write_text(page, encoding='utf-8')
     return tables
 
-# %% ../nbs/10b_football.ipynb #f53cfb92
+# %% ../nbs/10b_football.ipynb #5cbefaa3
 def match_panel(
     match:list,        # Gaits
     name='match.json', # What the download is called
@@ -367,7 +369,8 @@ def match_panel(
     img = picture(lambda fig: match_timeline(match, start, seconds, fig.subplots()), alt='the signal', dark=False)
     data = base64.b64encode(match_to_json(match).encode()).decode()
     tables = [s['match'].to_frame('').T, s[['a minute', 'share of time']].unstack(0).reindex(LABELS).T]
-    save = f'<p><a download="{html.escape(name)}" href="data:application/json;base64,{data}">Save {html.escape(name)}</a></p>'
+    name = html.escape(name)
+    save = f'<p><a download="{name}" href="data:application/json;base64,{data}">Save {name}</a></p>'
     return f'<div>{img}' + ''.join(t.round(2).to_html(border=0) for t in tables) + save + '</div>'
 
 # %% ../nbs/10b_football.ipynb #99288f38

@@ -6,10 +6,9 @@
 __all__ = ['K', 'PROBS', 'GRID', 'LAGS', 'STYLES', 'trait_tables', 'to_scores', 'fit_chain', 'Traits', 'fit_traits',
            'style_weights', 'draw_plan']
 
-# %% ../nbs/10a_plan.ipynb #574715e2
-import math
-
+# %% ../nbs/10a_plan.ipynb #22c1f2e4
 import numpy as np
+from fastcore.basics import patch
 from scipy.special import ndtr, ndtri
 from scipy.stats import spearmanr
 
@@ -92,7 +91,7 @@ def fit_chain(
     return dict(const=const.reshape(K, K, 3), slope=np.array([[slope(l, s) for s in (False, True)] for l in range(K)]),
                 root=np.array([root(l) for l in range(K)]))
 
-# %% ../nbs/10a_plan.ipynb #a10654c2
+# %% ../nbs/10a_plan.ipynb #6015ea52
 class Traits:
     "How traits follow from action to action; a dict of arrays"
     names = ('const', 'slope', 'root', 'value', 'even', 'limits', 'centre', 'follow', 'longest')
@@ -144,22 +143,29 @@ class Traits:
         n = np.where(rng.random(len(v)) < self.even[labels], 2*np.rint(half), 2*np.floor(half) + 1)
         return np.c_[np.log(np.clip(n, lim[:,0], lim[:,1])), v[:,1:]]
 
-    def practice(self, n, steps, following=None, seed=0):
-        "Labels `(steps,n)`, by `following` or else by counted transitions, the scores drawn for them, and the traits"
-        rng,s,count,res = np.random.default_rng([seed, 1]),self.begin(n, seed),self.follow.sum(0) + self.follow.sum(1),[]
-        table = self.follow + .2*count/count.sum() + 1e-12
-        now,state = rng.choice(K, n, p=count/count.sum()),following and following.begin(n)
-        for _ in range(steps):
-            v = self.step(s, now)
-            res.append((now, s['x'][:,:3,0].copy(), self.whole(now, v, rng)))
-            p = following.step(state, now, v)[1] if following else table[now]
-            now = _pick(p, rng.random((n, 1)))
-        return tuple(np.stack(o) for o in zip(*res))
-
+# %% ../nbs/10a_plan.ipynb #ae4cd1e6
 def _pick(p, u):
     "Draw from each row of `p`, which need not add up to 1, by uniform numbers `(n,1)`"
     c = p.cumsum(1)
     return np.minimum((c < u*c[:,-1:]).sum(1), K-1)
+
+@patch
+def practice(self:Traits,
+    n,              # Matches in lockstep
+    steps,          # Gaits of each
+    following=None, # A `NextAction`
+    seed=0,         # The same seed draws the same
+):
+    "Labels `(steps,n)`, by `following` or else by counted transitions, the scores drawn for them, and the traits"
+    rng,s,count,res = np.random.default_rng([seed, 1]),self.begin(n, seed),self.follow.sum(0) + self.follow.sum(1),[]
+    table = self.follow + .2*count/count.sum() + 1e-12
+    now,state = rng.choice(K, n, p=count/count.sum()),following and following.begin(n)
+    for _ in range(steps):
+        v = self.step(s, now)
+        res.append((now, s['x'][:,:3,0].copy(), self.whole(now, v, rng)))
+        p = following.step(state, now, v)[1] if following else table[now]
+        now = _pick(p, rng.random((n, 1)))
+    return tuple(np.stack(o) for o in zip(*res))
 
 # %% ../nbs/10a_plan.ipynb #d72b1911
 def _tails(q):
