@@ -41,14 +41,15 @@ def gait_auc(
     i,j = match_labels(_labels(real), _labels(fake), seed)
     return two_sample_auc(a.iloc[i], b.iloc[j], seed=seed)
 
-# %% ../nbs/04b_matchscore.ipynb #ea558bf2
+# %% ../nbs/04b_matchscore.ipynb #daed04c5
 def _window(gaits):
     "How the gaits of a window differ and how they join"
     ys = [np.log(np.maximum(g, .1)) for g in gaits]
     mean,sd,n = (np.array([f(y) for y in ys]) for f in (np.mean, np.std, len))
     jump = np.abs([b[0] - a[-1] for a,b in zip(ys, ys[1:])])
-    return dict(means_sd=mean.std(), means_step=np.abs(np.diff(mean)).mean(), sds_sd=sd.std(), sds_step=np.abs(np.diff(sd)).mean(),
-                lengths_sd=np.log(n).std(), jump_mean=jump.mean(), jump_median=np.median(jump),
+    return dict(means_sd=mean.std(), means_step=np.abs(np.diff(mean)).mean(), sds_sd=sd.std(),
+                sds_step=np.abs(np.diff(sd)).mean(), lengths_sd=np.log(n).std(),
+                jump_mean=jump.mean(), jump_median=np.median(jump),
                 **{f'{k}_{i}':x for k,v in dict(level=mean, spread=sd, size=n).items() for i,x in enumerate(v)})
 
 def window_features(
@@ -99,7 +100,7 @@ def length_w1(
     "Wasserstein-1 distance of the lengths of gaits, in samples: 0 (same) upwards"
     return float(wasserstein_distance(*([len(x) for x in _norms(m, k)] for m,k in ((real, 'real'), (fake, 'fake')))))
 
-# %% ../nbs/04b_matchscore.ipynb #bec0aa62
+# %% ../nbs/04b_matchscore.ipynb #150a2e5a
 def _rank(x, y): return float(spearmanr(x, y)[0]) if len(x) > 4 and np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan
 
 def memory_figures(
@@ -108,15 +109,17 @@ def memory_figures(
     "What lasts from gait to gait; NaN where there are fewer than five to tell from"
     xs,ys,l = _norms(match, least=2),_logs(match),_labels(match)
     mean,n = np.array([x.mean() for x in xs]),np.array([len(x) for x in xs])
-    res = {f'lasting_{k}':_rank(mean[:-1][w], mean[1:][w]) for k in ('run', 'walk') for w in [(l[:-1] == k) & (l[1:] == k)]}
+    stays = {k:(l[:-1] == k) & (l[1:] == k) for k in ('run', 'walk')}
+    res = {f'lasting_{k}':_rank(mean[:-1][w], mean[1:][w]) for k,w in stays.items()}
     res['lasting_all'] = _rank(mean[:-1], mean[1:])
     res |= {f'length_mean_{k}':_rank(n[l == k], mean[l == k]) for k in ('run', 'walk')}
     jump = np.median([abs(b[0] - a[-1]) for a,b in zip(xs, xs[1:])])
     step = np.median(np.abs(np.concatenate([np.diff(x) for x in xs])))
     flat,level = np.concatenate(ys),np.repeat([y.mean() for y in ys], n)
-    return dict(res, jump=float(jump/step) if step > 0 else np.nan, between=float(level.var()/flat.var()) if flat.var() > 0 else np.nan)
+    return dict(res, jump=float(jump/step) if step > 0 else np.nan,
+                between=float(level.var()/flat.var()) if flat.var() > 0 else np.nan)
 
-# %% ../nbs/04b_matchscore.ipynb #b699fdf4
+# %% ../nbs/04b_matchscore.ipynb #e5510d75
 def _shapes(match):
     "Each gait as 32 points of a curve of mean 0 and deviation 1, and the log of its length"
     at,ys = np.linspace(0, 1, 32),_logs(match)
@@ -127,20 +130,21 @@ def _shapes(match):
 def _pieces(xs, size=8):
     "All stretches of `size` samples of each series, to three decimals"
     rounded = [np.rint(x*1000).astype(np.int64) for x in xs]
-    return [{w.tobytes() for w in np.lib.stride_tricks.sliding_window_view(x, size)} if len(x) >= size else set() for x in rounded]
+    windows = np.lib.stride_tricks.sliding_window_view
+    return [{w.tobytes() for w in windows(x, size)} if len(x) >= size else set() for x in rounded]
 
 def _halves(match, size=10, shift=0):
     "Even and odd blocks of so many gaits"
     blocks = [match[max(i, 0):i+size] for i in range(-(shift % size), len(match), size)]
     return [[g for b in blocks[k::2] for g in b] for k in (0, 1)]
 
-# %% ../nbs/04b_matchscore.ipynb #56253e08
+# %% ../nbs/04b_matchscore.ipynb #9b8c1de6
 def copy_figures(
     train,    # Gaits that the generator has seen
     held_out, # Real gaits that it has not seen; None where it has seen them all
     fake,     # Gaits of a generated match
 ) -> dict:
-    "Signs of copied shapes, as `metrics.copies` has them, and `exact`: the share of gaits with 8 samples of a training match"
+    "Signs of copied shapes, as `metrics.copies` has them; `exact`: share of gaits with 8 samples of the training match"
     for m,k in ((train, 'train'), (fake, 'fake')): _norms(m, k, 2)
     a,b = _halves(train)
     pairs = [(train, held_out)] if held_out is not None else [(a, b), (b, a)]
@@ -149,7 +153,7 @@ def copy_figures(
     known = _pieces([np.concatenate(_norms(train))])[0]
     return dict(res, exact=float(np.mean([bool(p & known) for p in _pieces(_norms(fake))])))
 
-# %% ../nbs/04b_matchscore.ipynb #b402a783
+# %% ../nbs/04b_matchscore.ipynb #7628816d
 def transfer_f1(
     train, # Gaits to learn from
     test,  # Gaits to name
@@ -159,7 +163,8 @@ def transfer_f1(
     x,y = _labels(train),_labels(test)
     if len(set(x)) == 1: guess = np.repeat(x[:1], len(y))
     else:
-        trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False, random_state=0)
+        trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False,
+                                               random_state=0)
         with threadpool_limits(1): guess = trees.fit(a, x).predict(b)
     return float(f1_score(y, guess, labels=sorted(set(y)), average='macro', zero_division=0))
 
@@ -174,7 +179,7 @@ def suspicious_runs(
     edge = np.flatnonzero(np.r_[True, l[1:] != l[:-1], True])
     return float(sum(n >= size and l[i] in _rare for i,n in zip(edge, np.diff(edge)))*3600/seconds)
 
-# %% ../nbs/04b_matchscore.ipynb #1441ef48
+# %% ../nbs/04b_matchscore.ipynb #5f495eed
 def _own(match): return dict(memory_figures(match), suspicious=suspicious_runs(match))
 
 def match_scores(
@@ -183,11 +188,12 @@ def match_scores(
     seed:int=0, # Of draws and folds
 ) -> dict:
     "All figures of a generated match"
-    return dict(gait_auc=gait_auc(real, fake, seed), window_auc=window_auc(real, fake, seed), spectrum_tv=spectrum_tv(real, fake),
-                acf=acf_distance(_norms(real), _norms(fake)), transition_tv=transition_tv(real, fake), length_w1=length_w1(real, fake),
+    return dict(gait_auc=gait_auc(real, fake, seed), window_auc=window_auc(real, fake, seed),
+                spectrum_tv=spectrum_tv(real, fake), acf=acf_distance(_norms(real), _norms(fake)),
+                transition_tv=transition_tv(real, fake), length_w1=length_w1(real, fake),
                 transfer_f1=transfer_f1(fake, real), **_own(fake), **copy_figures(real, None, fake))
 
-# %% ../nbs/04b_matchscore.ipynb #c09b23d3
+# %% ../nbs/04b_matchscore.ipynb #8efc8b87
 def _memoriser(match, seed, size=5):
     "Stretches of `size` gaits drawn from a match, as many gaits as it has"
     rng,n = np.random.default_rng(seed),len(match)
@@ -208,8 +214,10 @@ def score_table(
 ) -> pd.DataFrame:
     "A row for each generator: `median [min, max]` over its matches"
     for k,ms in fakes.items():
-        if k in ('real', 'real vs real', 'memoriser'): raise DataError(f'fakes: {k!r} is the name of a floor; expected another')
-        if not ms or isinstance(ms[0], dict): raise DataError(f'{k}: expected a list of matches, each a list of gaits')
+        if k in ('real', 'real vs real', 'memoriser'):
+            raise DataError(f'fakes: {k!r} is the name of a floor; expected another')
+        if not ms or isinstance(ms[0], dict):
+            raise DataError(f'{k}: expected a list of matches, each a list of gaits')
     rows,n = {},max([len(o) for o in fakes.values()], default=1)
     if floors:
         rows['real'] = [_own(real)]
