@@ -10,7 +10,7 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 # --- which exported module may import which; a new module adds its line here
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
-MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creatures', 'pokemon_wgan', 'mario_dcgan', 'bvae_gpt', 'monsters'}
+MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'mario_dcgan', 'bvae_gpt', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -29,8 +29,9 @@ MAY = {
     'plan':     BASE | {'lstm'},
     'cgan':     BASE | {'lstm', 'plan'},
     'football': BASE | {'lstm', 'plan', 'cgan'},
-    'pokemon_wgan': BASE | {'creature_names', 'creature_table'},
-    'creatures': BASE | {'creature_names', 'creature_table', 'pokemon_wgan'},
+    'creature_gan': BASE | {'creature_table'},
+    'pokemon_wgan': BASE | {'creature_names', 'creature_table', 'creature_gan'},
+    'creatures': BASE | {'creature_names', 'creature_table', 'creature_gan', 'pokemon_wgan'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
