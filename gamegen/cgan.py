@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['CENTRE', 'SCALE', 'FLOOR', 'REACH', 'PIECE', 'conditions', 'gait_moments', 'to_traits', 'CGANConfig', 'WaveGen',
-           'WaveCritic', 'standing_still', 'rival_loss', 'slopes', 'make_rows', 'critic_step', 'gen_step', 'Rows',
-           'log_norms', 'MatchModel', 'cgan_trainer', 'train_match', 'make_waves', 'shipped', 'stream_match',
-           'generate_match', 'demo_match', 'bench_minute', 'bench_hours']
+           'WaveCritic', 'standing_still', 'make_rows', 'critic_step', 'gen_step', 'Rows', 'log_norms', 'MatchModel',
+           'cgan_trainer', 'train_match', 'make_waves', 'shipped', 'stream_match', 'generate_match', 'demo_match',
+           'bench_minute', 'bench_hours']
 
-# %% ../nbs/10_cgan.ipynb #0bf1b3ac
+# %% ../nbs/10_cgan.ipynb #a53dfde6
 import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -26,7 +26,7 @@ from .data import LABELS, RATE, validate_match
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
 from .lstm import LSTMConfig, NextAction, NextNet, gait_traits, train_next_action
 from .plan import K, Traits, draw_plan, fit_traits
-from .train import TrainConfig, Trainer
+from .train import TrainConfig, Trainer, rival_loss, slopes
 
 # %% ../nbs/10_cgan.ipynb #cc3f191e
 CENTRE,SCALE = np.array([3.8, 3.5, -.8]),np.array([.5, .4, .45])   # of traits: about their means and deviations
@@ -169,19 +169,7 @@ def standing_still(
     n,edge = np.histogram(y, np.arange(np.min(y) - .05, np.max(y) + .1, .05))
     return float(edge[n.argmax()] + .025)
 
-# %% ../nbs/10_cgan.ipynb #e42cdb69
-def rival_loss(
-    better, # Scores that should be the higher ones
-    worse,  # Scores that should be the lower ones
-):
-    "Relativistic loss: near 0 when `better` is far above `worse`"
-    return F.softplus(worse - better).mean()
-
-def slopes(score, *inputs):
-    "Mean squared slope of each row's score by its input, summed over the inputs"
-    gs = torch.autograd.grad(score.sum(), inputs, create_graph=True)
-    return sum(g.flatten(1).square().sum(1).mean() for g in gs)
-
+# %% ../nbs/10_cgan.ipynb #2a4f596f
 def make_rows(nets, cond, of, mask, most):
     "Rows from the generator"
     z = noise(len(mask), nets.gen.fresh, mask.shape[1], device=mask.device)

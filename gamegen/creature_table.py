@@ -17,15 +17,16 @@ from fastcore.basics import patch
 from .core import DataError
 from .data import COLUMNS, STATS, TYPES, read_creatures
 
-# %% ../nbs/30b_creature_table.ipynb #8ab32f45
+# %% ../nbs/30b_creature_table.ipynb #1fa20106
 def interp(
-    x,      # Where `(n,)`
-    xs, ys, # Knots, rising
+    x,      # Where `(n,columns)`
+    xs, ys, # Knots of each column, rising `(columns,knots)`
 ):
-    "Piecewise linear interpolation with a gradient"
-    i = torch.searchsorted(xs, x.detach().contiguous()).clamp(1, len(xs)-1)
-    t = ((x - xs[i-1])/(xs[i] - xs[i-1]).clamp(min=1e-7)).clamp(0, 1)
-    return ys[i-1] + t*(ys[i] - ys[i-1])
+    "Piecewise linear interpolation of each column, with a gradient"
+    xs,ys,x = xs[:x.shape[1]],ys[:x.shape[1]],x.T.contiguous()
+    i = torch.searchsorted(xs, x.detach()).clamp(1, xs.shape[1]-1)
+    a,b,p,q = xs.gather(1, i-1),xs.gather(1, i),ys.gather(1, i-1),ys.gather(1, i)
+    return (p + ((x - a)/(b - a).clamp(min=1e-7)).clamp(0, 1)*(q - p)).T
 
 def column_knots(
     v, # Whole numbers
@@ -39,12 +40,14 @@ def column_knots(
     cdf = np.r_[0, np.cumsum(np.cumsum(dens)[:len(edge)-1]*np.diff(edge))]/len(v)
     return torch.tensor(edge, dtype=torch.float32), torch.tensor(cdf, dtype=torch.float32)
 
-# %% ../nbs/30b_creature_table.ipynb #3b5e9d0d
+# %% ../nbs/30b_creature_table.ipynb #efb0ed23
 class Codec:
     "Whole numbers of a table as levels, and back; fitted to the rows of a table"
     def __init__(self, tensors:dict): # As `fit` made them
         self.ts,k = tensors,len(tensors['lo'])
-        self.knots = [(tensors[f'edge.{i}'], tensors[f'cdf.{i}']) for i in range(k+1)]   # the last is the total
+        most = max(len(tensors[f'edge.{i}']) for i in range(k+1))
+        long = lambda t: torch.cat([t, t[-1:].expand(most - len(t))])       # the last knot again and again
+        self.edges,self.cdfs = (torch.stack([long(tensors[f'{n}.{i}']) for i in range(k+1)]) for n in ('edge', 'cdf'))  # the total is last
         self.lo,self.hi,self.round,self.all = (tensors[k] for k in ('lo', 'hi', 'round', 'all'))
 
     @classmethod
@@ -60,20 +63,18 @@ class Codec:
 
     def levels(self, y):
         "Normal scores of continuous values `(n,columns)`"
-        p = torch.stack([interp(c, *k) for c,k in zip(y.T, self.knots)], 1)
-        return torch.special.ndtri(p.clamp(1e-4, 1-1e-4))
+        return torch.special.ndtri(interp(y, self.edges, self.cdfs).clamp(1e-4, 1-1e-4))
 
     def points(self, z):
         "Continuous values of normal scores `(n,columns+1)`"
-        p = torch.special.ndtr(z).clamp(1e-6, 1-1e-6)
-        return torch.stack([interp(c, k[1], k[0]) for c,k in zip(p.T, self.knots)], 1)
+        return interp(torch.special.ndtr(z).clamp(1e-6, 1-1e-6), self.cdfs, self.edges)
 
     def rounded(self, y, five):
         "The nearest multiples of five, or other whole numbers, in range"
         r,o = (y/5).round()*5,y.round()
         o = torch.where(o % 5 == 0, torch.where(y > o, o+1, o-1), o)
-        r = torch.minimum(torch.maximum(r, (self.lo/5).ceil()*5), (self.hi/5).floor()*5)
-        return torch.where(five > .5, r, torch.minimum(torch.maximum(o, self.lo), self.hi))
+        r = torch.minimum(torch.maximum(r, (self.lo/5).ceil()*5), (self.hi/5).floor()*5)   # a range may hold none
+        return torch.minimum(torch.maximum(torch.where(five > .5, r, o), self.lo), self.hi)
 
 # %% ../nbs/30b_creature_table.ipynb #3211f091
 @patch

@@ -161,8 +161,8 @@ def card_html(
     fig.savefig(f, format='png', dpi=100)
     return f'<img alt="stat card" src="data:image/png;base64,{base64.b64encode(f.getvalue()).decode()}">'
 
-# %% ../nbs/30d_creatures.ipynb #cae730c0
-@exhibit('Invented creatures')
+# %% ../nbs/30d_creatures.ipynb #ee13d3ee
+@exhibit('Creatures')
 def demo_invented(out):
     "Stat cards of generated creatures and families, and tables of them"
     from matplotlib.figure import Figure

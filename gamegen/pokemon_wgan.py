@@ -98,7 +98,7 @@ def load(cls:CreatureModel,
 @lru_cache(1)
 def _bundled(): return CreatureModel.load()
 
-# %% ../nbs/30_pokemon_wgan.ipynb #e34a91f1
+# %% ../nbs/30_pokemon_wgan.ipynb #ef6ef64c
 NOVEL = .1   # share of free draws whose types and kind are the generator's own
 
 def combos(
@@ -107,11 +107,13 @@ def combos(
     rng,     # NumPy generator
     allowed, # `{column: values that are wanted}`
 ):
-    "Types and kinds that occur together in the data, as often as there, `(n,columns)`; None where none is as wanted"
+    "Types and kinds that occur together in the data, in its shares as nearly as `n` allows, `(n,columns)`; None where none is as wanted"
     t,s = model.extra['combos'].long().numpy(),model.schema
     for i,(c,o) in enumerate(s.cats.items()):
         if c in allowed: t = t[np.isin(t[:,i], [o.index(v) for v in allowed[c] if v in o])]
-    return t[rng.choice(len(t), n, p=t[:,-1]/t[:,-1].sum()),:-1] if len(t) else None
+    if not len(t): return None
+    at = np.searchsorted(t[:,-1].cumsum(), (rng.random() + np.arange(n))*t[:,-1].sum()/n)    # evenly spaced, from a random start
+    return t[rng.permutation(at),:-1]
 
 def draw_table(
     model:CreatureModel,

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TrainConfig', 'ramped_average', 'Nets', 'Trainer', 'Average', 'spread', 'Rounds', 'save_picture', 'checkpoints',
-           'save_checkpoint', 'restore_best', 'load_checkpoint', 'gradient_penalty']
+           'save_checkpoint', 'restore_best', 'load_checkpoint', 'gradient_penalty', 'rival_loss', 'slopes']
 
-# %% ../nbs/03_train.ipynb #7c87987f
+# %% ../nbs/03_train.ipynb #007a2edc
 import csv, json, math, os, time, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from fastcore.basics import patch
 from torch import nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # fastai's imports warn of torch.jit, which nothing here uses
@@ -385,3 +386,19 @@ def gradient_penalty(
     x = (a*real + (1-a)*fake).detach().requires_grad_()
     g, = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return (g.flatten(1).norm(dim=1) - 1).square().mean()
+
+# %% ../nbs/03_train.ipynb #a3e0706b
+def rival_loss(
+    better, # Scores that should be the higher ones
+    worse,  # Scores that should be the lower ones
+):
+    "Relativistic loss: near 0 when `better` is far above `worse`"
+    return F.softplus(worse - better).mean()
+
+def slopes(
+    score,   # Of each item
+    *inputs, # What they were computed from, each with a gradient
+):
+    "Mean squared slope of each item's score by its input, summed over the inputs"
+    gs = torch.autograd.grad(score.sum(), inputs, create_graph=True)
+    return sum(g.flatten(1).square().sum(1).mean() for g in gs)

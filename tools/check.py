@@ -10,7 +10,7 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 # --- which exported module may import which; a new module adds its line here
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
-MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'mario_dcgan', 'bvae_gpt', 'monsters'}
+MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'mario_dcgan', 'bvae_gpt', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -23,6 +23,8 @@ MAY = {
     'features': {'core', 'data', 'images'},
     'metrics':  {'core', 'data', 'images', 'features'},
     'matchscore': {'core', 'data', 'features', 'metrics'},
+    'creature_score': {'core', 'data', 'metrics'},
+    'frames': {'core', 'data', 'images'},
     'show':     {'core'},
     'explore':  BASE,
     **{m:BASE for m in MODELS},
@@ -32,6 +34,8 @@ MAY = {
     'creature_gan': BASE | {'creature_table'},
     'pokemon_wgan': BASE | {'creature_names', 'creature_table', 'creature_gan'},
     'creatures': BASE | {'creature_names', 'creature_table', 'creature_gan', 'pokemon_wgan'},
+    'frame_nets': BASE | {'frames'},
+    'mario_dcgan': BASE | {'frames', 'frame_nets'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},

@@ -27,18 +27,20 @@ def wheel(folder):
     return res
 
 def make_creatures():
-    "creatures.csv, and creatures_dropped.csv: what was left out and why"
+    "creatures.csv, creatures_dropped.csv (what was left out and why) and creature_stages.csv"
     from gamegen.core import atomic_write
+    from gamegen.creature_names import write_stages
     from gamegen.data import creatures_from_pokedex, pokedex_frame, write_creatures
     print(f'creatures: from poke-env {POKE_ENV}')
     with tempfile.TemporaryDirectory() as tmp:
         whl = wheel(tmp)
         kept,every = creatures_from_pokedex(whl),pokedex_frame(whl)
+        write_stages(whl, DATA/'creature_stages.csv')
     write_creatures(kept, DATA/'creatures.csv', overwrite=True)
     gone = every[every.Dropped != ''][['Dex No', 'Name', 'Dropped']].rename(columns={'Dropped':'Rule'})
     with atomic_write(DATA/'creatures_dropped.csv') as f: gone.to_csv(f, index=False, lineterminator='\n')
     print(f'  {len(kept)} creatures; {len(gone)} entries left out')
-    report([DATA/'creatures.csv', DATA/'creatures_dropped.csv'])
+    report([DATA/f'{n}.csv' for n in ('creatures', 'creatures_dropped', 'creature_stages')])
 
 def make_matches():
     "match_*.json: simulated matches"
