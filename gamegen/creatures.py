@@ -19,7 +19,7 @@ from .creature_gan import CreatureConfig
 from .data import STATS, TYPES, read_creatures, write_creatures
 from .pokemon_wgan import CreatureModel, draw_table, generate_creatures, train_creatures
 
-# %% ../nbs/30d_creatures.ipynb #982d2cc2
+# %% ../nbs/30d_creatures.ipynb #813d18f4
 def write_some(
     n=20,            # How many; of families, with `family`
     out='creatures.csv', # CSV file to write
@@ -48,7 +48,7 @@ def _word(s, also=()):
 
 @call_parse
 def main(
-    n:int=20,         # How many; of families, with --family
+    N:int=20,         # How many; of families, with --family
     type1:str=None,   # First type: FIRE, WATER, ...
     type2:str=None,   # Second type; NONE for none
     bst:str=None,     # Total of the six statistics, or starter or legendary
@@ -60,7 +60,7 @@ def main(
     weights:str=None, # Weights of your own, from gamegen-creatures-train
 ):
     "Write new creatures to a CSV file"
-    df = write_some(n, out, force, weights, seed, type1=type1, type2=type2, bst=_word(bst), stage=_word(stage), family=family)
+    df = write_some(N, out, force, weights, seed, type1=type1, type2=type2, bst=_word(bst), stage=_word(stage), family=family)
     print(f'{out}: {len(df)} rows')
 
 # %% ../nbs/30d_creatures.ipynb #66cd141c

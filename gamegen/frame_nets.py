@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'grid_sizes', 'Up', 'Down', 'classic_gen',
-           'classic_critic', 'Gen', 'variety', 'Critic', 'augment', 'critic_step', 'gen_step']
+           'classic_critic', 'Blur', 'Gen', 'variety', 'Critic', 'augment', 'critic_step', 'gen_step']
 
 # %% ../nbs/40b_frame_nets.ipynb #05105b62
 import math
@@ -19,19 +19,19 @@ from .batches import noise
 from .core import ConfigError, opt
 from .train import TrainConfig, rival_loss, slopes
 
-# %% ../nbs/40b_frame_nets.ipynb #61010889
+# %% ../nbs/40b_frame_nets.ipynb #6e449e05
 @dataclass
 class FramesConfig(TrainConfig):
     "Settings of the frame generator"
     images:str = opt('', 'Folder, archive, video or shard set to learn from; empty for the bundled frames', section='paths')
-    output:Path = opt(Path('output'), 'Folder in which each run gets a folder of its own', section='paths')
+    output:str = opt('output', 'Folder in which each run gets a folder of its own', section='paths')
     width:int = opt(88, 'Pixels across', lo=8, hi=1024, section='image')
     height:int = opt(66, 'Pixels down', lo=8, hi=1024, section='image')
     channels:int = opt(3, '3 for colour, 1 for grey', choices=(1, 3), section='image')
     gpus:int = opt(0, 'GPUs to train on; 0 for the device named under training', lo=0, hi=64, section='machine')
     workers:int = opt(0, 'Processes that decode shards', lo=0, hi=64, section='machine')
     epochs:int = opt(0, 'Passes over the pictures, each a round; 0 to count batches, in steps and every', lo=0, section='training')
-    bs:int = opt(32, 'Pictures in a batch', lo=2, section='training')
+    bs:int = opt(16, 'Pictures in a batch', lo=2, section='training')
     lr:float = opt(4e-4, 'Learning rate of the generator', lo=0., hi=1., section='training')
     lr_critic:float = opt(4e-4, 'Learning rate of the critic', lo=0., hi=1., section='training')
     beta1:float = opt(0., "Adam's first decay", lo=0., hi=.9999, section='training')
@@ -44,7 +44,7 @@ class FramesConfig(TrainConfig):
     kind:str = opt('modern', 'Networks and loss', choices=('classic', 'modern'), section='model')
     penalty:float = opt(1., "Weight of the critic's slopes, modern alone", lo=0., section='model')
     penalty_every:int = opt(4, 'Batches from one look at the slopes to the next', lo=1, section='model')
-    augment:bool = opt(True, 'Show the critic shifted, recoloured and cut pictures, modern alone?', section='model')
+    augment:bool = opt(False, 'Show the critic shifted, recoloured and cut pictures, modern alone? For few pictures or long runs', section='model')
     channels_last:bool = opt(True, 'Keep colours together in memory? The faster way on most machines', section='machine')
     compiled:bool = opt(False, 'Compile the networks? Pays on a GPU', section='machine')
 
@@ -104,7 +104,11 @@ def classic_critic(cfg:FramesConfig) -> nn.Sequential:
     for i,o in zip(c, c[1:]): ls += [Down(i, o), nn.BatchNorm2d(o), nn.LeakyReLU(.2, True)]
     return nn.Sequential(*ls, nn.Conv2d(c[-1], 1, ss[0], bias=False), nn.Flatten(0)).apply(_init)
 
-# %% ../nbs/40b_frame_nets.ipynb #f18cfc43
+# %% ../nbs/40b_frame_nets.ipynb #8618b409
+class Blur(nn.Module):
+    "Weights 1, 2, 1 across and down"
+    def forward(self, x): return F.avg_pool2d(F.avg_pool2d(x, 2, 1, padding=1), 2, 1)
+
 class Gen(nn.Module):
     "Noise `(n,latent)` to pictures, as a sum of pictures from each grid"
     def __init__(self, cfg:FramesConfig):
@@ -114,7 +118,7 @@ class Gen(nn.Module):
         c = [cfg.gen_features*min(8, 2**(n-1-k)) for k in range(n)] + [max(2, cfg.gen_features//2)]
         act = lambda o: [nn.BatchNorm2d(o), nn.LeakyReLU(.2, True)]
         self.first = nn.Sequential(nn.Linear(cfg.latent, c[0]*math.prod(self.sizes[0]), bias=False), nn.Unflatten(1, (c[0], *self.sizes[0])), *act(c[0]))
-        self.ups = nn.ModuleList(nn.Sequential(Up(i, o, s), *act(o)) for i,o,s in zip(c, c[1:], self.sizes[1:]))
+        self.ups = nn.ModuleList(nn.Sequential(Up(i, o, s), Blur(), *act(o)) for i,o,s in zip(c, c[1:], self.sizes[1:]))
         self.rgb = nn.ModuleList(nn.Conv2d(o, cfg.channels, 3 if k == n-1 else 1, padding='same') for k,o in enumerate(c[1:]))
         for m in self.rgb: m.weight.data.mul_(.3)
     def forward(self, z):

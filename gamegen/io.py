@@ -54,7 +54,7 @@ def write_tensors(
     meta = dict(format=_format, kind=kind, record=text, digest=_content(ts, text))
     with atomic_write(path, overwrite) as f: save_file(ts, f, metadata=meta)
 
-# %% ../nbs/01a_io.ipynb #3ec9a446
+# %% ../nbs/01a_io.ipynb #da72090d
 _foreign = {b'PK\x03\x04':'a zip archive (PyTorch writes its pickles in one)', b'\x89HDF':'an HDF5 file', b'GGUF':'a GGUF file',
             b'\x80':'a Python pickle, which is never opened', b'\x1f\x8b':'a gzip file', b'\x93NUMPY':'a NumPy file'}
 
@@ -63,9 +63,9 @@ def _open(path, kind):
     from safetensors import SafetensorError, safe_open
     path,want = Path(path),f'expected a gamegen {kind} file (safetensors)'
     if not path.is_file(): raise WeightsError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; {want}")
-    with open(path, 'rb') as f: head = f.read(8)
-    for magic,what in _foreign.items():
-        if head.startswith(magic): raise WeightsError(f'{path}: is {what}; {want}')
+    with open(path, 'rb') as f: head = f.read(9)
+    for magic,what in _foreign.items():     # safetensors begins with the length of its JSON, which may look like any of these
+        if head.startswith(magic) and head[8:] != b'{': raise WeightsError(f'{path}: is {what}; {want}')
     try:
         f = safe_open(path, 'pt')
         meta = f.metadata() or {}

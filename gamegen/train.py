@@ -165,16 +165,17 @@ def _do_one_batch(self:Trainer):
         for p in self.active: p.grad = None
     self.nets.it += 1
 
-# %% ../nbs/03_train.ipynb #bf9c0023
+# %% ../nbs/03_train.ipynb #7f7838fc
 class Average(Callback):
     "Update the moving averages after each batch"
     order = 20
     def after_batch(self): self.nets.average()
 
 def spread(
-    x, # Items, first dimension counts them
+    x, # Items, first dimension counts them; bytes are pictures, as if in [-1,1]
 ):
     "Mean distance between two different items of `x`"
+    if x.dtype == torch.uint8: x = x.float()/127.5 - 1
     return torch.pdist(x[:64].detach().float().cpu().flatten(1)).mean().item()
 
 # %% ../nbs/03_train.ipynb #541961bd
@@ -318,17 +319,18 @@ def restore_best(learn):
     learn.nets.it = step   # what is saved from here on are the weights of that step
     return step
 
-# %% ../nbs/03_train.ipynb #1dfa94cb
+# %% ../nbs/03_train.ipynb #1bff69a6
 def load_checkpoint(learn, path):
     "Put a Trainer back to where it was when it wrote `path`"
     ts,rec = read_tensors(path, 'checkpoint')
     _same_run(learn, rec, path)
     part = lambda head: {k[len(head):]:v for k,v in ts.items() if k.startswith(head)}
     fill(learn.nets, part('nets.'), path)
-    st = {}
+    st,ps = {},[p for o in learn.params.values() for p in o]
     for k,v in part('opt.').items():
         i,name = k.split('.', 1)
-        st.setdefault(int(i), {})[name] = v
+        p = ps[int(i)]      # in its order in memory, which some optimisers rely on
+        st.setdefault(int(i), {})[name] = torch.empty_like(p, device='cpu').copy_(v) if v.shape == p.shape else v
     learn.opt.opt.load_state_dict(dict(state=st, param_groups=learn.opt.opt.state_dict()['param_groups']))
     set_rng_state({k:v.numpy() for k,v in part('rng.').items()})
     learn.nets.it = rec['step']
@@ -339,6 +341,7 @@ def load_checkpoint(learn, path):
 def _same_run(learn, rec, path):
     "A `TrainingError` when settings or data are not those of the checkpoint"
     free = {'steps', 'keep', 'patience', 'collapse', 'device'}   # may change without changing the steps already taken
+    free |= {k for k,f in learn.cfg._fields().items() if f.metadata['section'] in ('paths', 'machine')}
     plain = lambda d: {k:v for k,v in json.loads(json.dumps(d)).items() if k not in free}   # tuples become lists, as in the file
     now,then = plain(asdict(learn.cfg)),plain(rec['config'])
     diff = [f'{k} was {then.get(k)!r}, is {now.get(k)!r}' for k in dict.fromkeys([*then, *now]) if then.get(k) != now.get(k)]
