@@ -591,6 +591,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'gamegen.train._Rounds._end': ('train.html#_rounds._end', 'gamegen/train.py'),
                                'gamegen.train._apart': ('train.html#_apart', 'gamegen/train.py'),
                                'gamegen.train._check_setup': ('train.html#_check_setup', 'gamegen/train.py'),
+                               'gamegen.train._end_processes': ('train.html#_end_processes', 'gamegen/train.py'),
                                'gamegen.train._mean': ('train.html#_mean', 'gamegen/train.py'),
                                'gamegen.train._ranked': ('train.html#_ranked', 'gamegen/train.py'),
                                'gamegen.train._same_run': ('train.html#_same_run', 'gamegen/train.py'),

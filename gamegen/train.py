@@ -131,7 +131,7 @@ class Trainer(Learner):
         average_grads(self.active)
     def _do_epoch_validate(self, *args, **kwargs): pass  # `score` does that, on its own terms
 
-# %% ../nbs/03_train.ipynb #1709136d
+# %% ../nbs/03_train.ipynb #28e56815
 def _check_setup(nets, steps, cfg):
     for k in steps:
         if k not in nets: raise TrainingError(f"step {k!r} has no net of that name; nets: {', '.join(nets)}")
@@ -144,8 +144,15 @@ def _check_setup(nets, steps, cfg):
 def _start_processes(cfg):
     "The device of this process; joins the others when started by `accelerate launch`"
     if int(os.environ.get('WORLD_SIZE', 1)) == 1: return pick_device(cfg.device)
+    import atexit
     from accelerate import PartialState
-    return PartialState(cpu=cfg.device == 'cpu').device
+    state = PartialState(cpu=cfg.device == 'cpu')
+    atexit.unregister(_end_processes); atexit.register(_end_processes)
+    return state.device
+
+def _end_processes():
+    "Take leave of the other processes: their threads must not outlive Python"
+    if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
 # %% ../nbs/03_train.ipynb #2d3c4fd1
 @patch
