@@ -10,7 +10,7 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 # --- which exported module may import which; a new module adds its line here
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
-MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'mario_dcgan', 'bvae_gpt', 'monsters'}
+MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'bvae_gpt', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -36,6 +36,7 @@ MAY = {
     'creatures': BASE | {'creature_names', 'creature_table', 'creature_gan', 'pokemon_wgan'},
     'frame_nets': BASE | {'frames'},
     'mario_dcgan': BASE | {'frames', 'frame_nets'},
+    'frame_scores': BASE | {'frames', 'frame_nets', 'mario_dcgan'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
