@@ -43,7 +43,7 @@ def textbook_loop(
         loss(critic(fake), y.fill_(1)).backward()
         og.step()
 
-# %% ../nbs/40c_frame_scores.ipynb #8ede8efe
+# %% ../nbs/40c_frame_scores.ipynb #d273517f
 @benchmark('the classic DCGAN, five batches', 'textbook loop')
 def bench_classic():
     "The training of the classic preset against the loop of the tutorials"
@@ -51,8 +51,9 @@ def bench_classic():
     x = game_frames('train', (64, 64)).x[:320]
     t,(gen,critic) = frames_trainer(cfg),frame_nets(cfg).values()
     t.sample = None
+    pictures = torch.utils.data.DataLoader(Pictures(x), 64, shuffle=True, num_workers=2, persistent_workers=True)   # started once
     def ours():
         t.cfg.steps = t.nets.it + 5
         t.train()
-    def loop(): textbook_loop(gen, critic, torch.utils.data.DataLoader(Pictures(x), 64, shuffle=True, num_workers=2), cfg.latent)
+    def loop(): textbook_loop(gen, critic, pictures, cfg.latent)
     return {'textbook loop':loop, 'train_frames, classic':ours}
