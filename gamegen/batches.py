@@ -84,7 +84,7 @@ def noise(
     rank,world = rank_world()
     return draw(n*world, *shape, device=device)[rank*n:(rank+1)*n]
 
-# %% ../nbs/02d_batches.ipynb #f3c020fa
+# %% ../nbs/02d_batches.ipynb #044c3c49
 def mean_over_processes(t):
     "`t` averaged over all processes"
     if rank_world()[1] == 1: return t
@@ -95,5 +95,5 @@ def average_grads(params):
     "Replace each gradient by its mean over the processes"
     if rank_world()[1] == 1: return
     grads = [p.grad for p in params if p.grad is not None]
-    flat = mean_over_processes(nn.utils.parameters_to_vector(grads))
+    flat = mean_over_processes(torch.cat([g.reshape(-1) for g in grads]))   # in memory, colours may come last
     for g,o in zip(grads, flat.split([g.numel() for g in grads])): g.copy_(o.view_as(g))

@@ -19,7 +19,7 @@ from .batches import noise
 from .core import ConfigError, opt
 from .train import TrainConfig, rival_loss, slopes
 
-# %% ../nbs/40b_frame_nets.ipynb #6e449e05
+# %% ../nbs/40b_frame_nets.ipynb #ae486852
 @dataclass
 class FramesConfig(TrainConfig):
     "Settings of the frame generator"
@@ -36,8 +36,9 @@ class FramesConfig(TrainConfig):
     lr_critic:float = opt(4e-4, 'Learning rate of the critic', lo=0., hi=1., section='training')
     beta1:float = opt(0., "Adam's first decay", lo=0., hi=.9999, section='training')
     beta2:float = opt(.99, "Adam's second decay", lo=0., hi=.99999, section='training')
+    cooling:float = opt(.3, 'Share of the steps, at the end, over which the learning rates fall to a tenth', lo=0., hi=1., section='training')
     watch:int = opt(500, 'Generated frames by which a round is judged, 0 for no judgement', lo=0, hi=10_000, section='training')
-    ema:float = opt(.998, 'Decay of the averaged weights, 0 for none', lo=0., hi=1., section='training')
+    ema:float = opt(.999, 'Decay of the averaged weights, 0 for none', lo=0., hi=1., section='training')
     latent:int = opt(100, 'Length of the noise vector', lo=1, hi=4096, section='model')
     gen_features:int = opt(64, "Feature maps of the generator's last layer but one, the unit of the others", lo=2, hi=1024, section='model')
     critic_features:int = opt(32, "Feature maps of the critic's first layer, the unit of the others", lo=2, hi=1024, section='model')
@@ -48,11 +49,12 @@ class FramesConfig(TrainConfig):
     channels_last:bool = opt(True, 'Keep colours together in memory? The faster way on most machines', section='machine')
     compiled:bool = opt(False, 'Compile the networks? Pays on a GPU', section='machine')
 
-# %% ../nbs/40b_frame_nets.ipynb #532aafe3
+# %% ../nbs/40b_frame_nets.ipynb #973a4f3d
 def classic(**kw):
     "The DCGAN of the paper: 64 x 64, batches of 128, one learning rate, no average"
-    return FramesConfig(**{**dict(kind='classic', width=64, height=64, bs=128, lr=2e-4, lr_critic=2e-4, beta1=.5, beta2=.999, ema=0., gen_features=64,
-                                  critic_features=64), **kw})
+    return FramesConfig(**{**dict(kind='classic', width=64, height=64, bs=128, lr=2e-4, lr_critic=2e-4,
+                                  beta1=.5, beta2=.999, cooling=0., ema=0.,
+                                  gen_features=64, critic_features=64), **kw})
 
 def classic_small(**kw): return classic(**{**dict(width=88, height=66, critic_features=75), **kw})
 def classic_large(**kw): return classic(**{**dict(width=88, height=66, gen_features=109, critic_features=93), **kw})
@@ -134,7 +136,7 @@ def variety(x, group=4):
     d = (x.reshape(-1, g, *x.shape[1:]).var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     return torch.cat([x, d.repeat_interleave(g)[:,None,None,None].expand(-1, 1, *x.shape[2:])], 1)
 
-# %% ../nbs/40b_frame_nets.ipynb #11ba8abb
+# %% ../nbs/40b_frame_nets.ipynb #09be0e04
 class Critic(nn.Module):
     "Pictures to a score each"
     def __init__(self, cfg:FramesConfig):
@@ -148,7 +150,7 @@ class Critic(nn.Module):
         x = F.leaky_relu(self.downs[0](x), .2)
         for down,skip in zip(self.downs[1:], self.skips):
             x = (F.leaky_relu(down(x), .2) + skip(F.avg_pool2d(x, 2, ceil_mode=True)))*.5**.5
-        return self.last(variety(x))
+        return self.last(variety(x)).float()
 
 # %% ../nbs/40b_frame_nets.ipynb #15d59173
 def augment(
@@ -168,7 +170,7 @@ def augment(
     cut = ((i - r[5]*h).abs() < h/4) & ((j - r[6]*w).abs() < w/4)
     return x.masked_fill((out | cut)[:,None], 0.)
 
-# %% ../nbs/40b_frame_nets.ipynb #a28d2f52
+# %% ../nbs/40b_frame_nets.ipynb #dca215aa
 def _scaled(x, cfg):
     "A batch of bytes in [-1,1]"
     x = x.float()/127.5 - 1
@@ -185,7 +187,8 @@ def critic_step(nets, batch, cfg):
     look = cfg.penalty and nets.it % cfg.penalty_every == 0
     show = augment if cfg.augment else lambda o: o
     x,f = show(x).requires_grad_(bool(look)),show(f).requires_grad_(bool(look))
-    a,b = nets.critic(x),nets.critic(f)
+    judge = nets.critic.forward if look else nets.critic                   # a compiled critic has no slope of a slope
+    a,b = judge(x),judge(f)
     nets.real_scores = a.detach()
     res = dict(loss=rival_loss(a, b), apart=(a - b).mean())
     if look: res.update(slope=(s := slopes(torch.cat([a, b]), x, f)), loss=res['loss'] + cfg.penalty/2*cfg.penalty_every*s)

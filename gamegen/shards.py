@@ -169,7 +169,7 @@ def _batches(folder, ix, shards, batch_size, shuffle, seed, on_error, limits):
         if bad: yield None, None, bad
     except DataError as e: yield e, None, bad
 
-# %% ../nbs/02c_shards.ipynb #d0bad6ca
+# %% ../nbs/02c_shards.ipynb #7766c065
 def _full(parts, bs, drop_last):
     "Join short batches of `(images, classes)`, so that only the last is short"
     import torch
@@ -201,7 +201,7 @@ class ShardLoader:
         import webdataset as wds
         order = list(self.index['shards'])
         if self.shuffle: random.Random(f'{self.seed} {self.epoch}').shuffle(order)
-        return list(wds.split_by_node(iter(order)))
+        return order if self.everywhere else list(wds.split_by_node(iter(order)))
 
     def digest(self): return digest(*(o['sha256'] for o in self.index['shards']))
 
@@ -233,13 +233,14 @@ def __iter__(self:ShardLoader):
     if bad and self.report is None:
         warnings.warn(f'{self.folder}: {len(bad)} images or shards skipped, the first: {bad[0][0]}: {bad[0][1]}')
 
-# %% ../nbs/02c_shards.ipynb #eac2fc86
+# %% ../nbs/02c_shards.ipynb #bc665b14
 def shard_loader(
     folder,                # A folder that `write_shards` wrote
     batch_size:int=64,     # Images in a batch
     shuffle:int=0,         # Images in the shuffle buffer of each worker; 0 keeps the order of the files
     seed:int=0,            # Fixes the order, together with the epoch
     workers:int=0,         # Worker processes that decode; 0 to decode here
+    everywhere:bool=False, # Give each of several processes all shards, and not its part?
     labels:bool=False,     # Yield (images, class numbers) instead of images?
     drop_last:bool=False,  # Leave out the short batch at the end?
     verify:bool=False,     # Compare every shard's SHA-256 first? (with 'raise')

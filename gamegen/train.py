@@ -83,7 +83,7 @@ class Nets(nn.Module):
         self.ema.eval()  # averages are for sampling alone
         return self
 
-# %% ../nbs/03_train.ipynb #c9c0bcbe
+# %% ../nbs/03_train.ipynb #b2b4f6b5
 class _Rounds:
     "What fastai iterates over: an epoch is one round of `every` batches"
     def __init__(self, loader, nets, cfg):
@@ -113,7 +113,7 @@ class Trainer(Learner):
         _check_setup(nets, steps, cfg)
         dev = _start_processes(cfg)
         model = Nets(nets, cfg.ema).to(dev)
-        if rank_world()[1] > 1 and dev.type == 'cuda': model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        if rank_world()[1] > 1: model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if dev.type == 'cuda' else _synced(model)
         self.nets,self.steps,self.cfg,self.score,self.sample,self.draw = model,steps,cfg,score,sample,draw
         self.step_every,self.folder,self.stopped = every or {},Path(folder) if folder else None,None
         self.history,self.best,self.data_digest = [],None,loader.digest() if hasattr(loader, 'digest') else ''
@@ -131,15 +131,12 @@ class Trainer(Learner):
         average_grads(self.active)
     def _do_epoch_validate(self, *args, **kwargs): pass  # `score` does that, on its own terms
 
-# %% ../nbs/03_train.ipynb #28e56815
+# %% ../nbs/03_train.ipynb #653b5694
 def _check_setup(nets, steps, cfg):
     for k in steps:
         if k not in nets: raise TrainingError(f"step {k!r} has no net of that name; nets: {', '.join(nets)}")
     world = int(os.environ.get('WORLD_SIZE', 1))
     if cfg.bs % world: raise TrainingError(f'a batch of {cfg.bs} cannot be shared by {world} processes; expected a multiple of {world}')
-    bn = [m for n in nets.values() for m in n.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if world > 1 and bn and pick_device(cfg.device).type != 'cuda':
-        raise TrainingError('BatchNorm cannot be synchronised over CPU processes; use GPUs, one process, or another norm')
 
 def _start_processes(cfg):
     "The device of this process; joins the others when started by `accelerate launch`"
@@ -153,6 +150,29 @@ def _start_processes(cfg):
 def _end_processes():
     "Take leave of the other processes: their threads must not outlive Python"
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
+
+# %% ../nbs/03_train.ipynb #7d0068a3
+class _Synced(nn.modules.batchnorm._BatchNorm):
+    "BatchNorm over the batches of all CPU processes, as PyTorch has it for GPUs alone"
+    def _check_input_dim(self, x): pass
+    def forward(self, x):
+        if not self.training: return super().forward(x)
+        from torch.distributed.nn.functional import all_reduce      # one that gradients pass through
+        dims,shape = [i for i in range(x.ndim) if i != 1],[1, -1] + [1]*(x.ndim - 2)
+        n = x.numel()//x.shape[1]*rank_world()[1]
+        mean = all_reduce(x.sum(dims))/n
+        x = x - mean.view(shape)
+        var = all_reduce(x.square().sum(dims))/n
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var*n/(n - 1), self.momentum)
+            self.num_batches_tracked += 1
+        return x*(self.weight*(var + self.eps).rsqrt()).view(shape) + self.bias.view(shape)
+
+def _synced(model):
+    for m in model.modules():
+        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.__class__ = _Synced
+    return model
 
 # %% ../nbs/03_train.ipynb #2d3c4fd1
 @patch
