@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab docs bench data notebooks export readme hooks clean distclean env env-dev env-docs
+.PHONY: help demo test check lab docs bench race data notebooks export readme hooks clean distclean env env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -33,6 +33,10 @@ docs: env-docs ## Build the site into _docs/, with Quarto where it is installed
 
 bench: env ## Time the library against named baselines
 	@$(PY) -m gamegen.bench
+
+race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
+	@$(PY) bench/frame_race.py classic
+	@$(PY) bench/frame_race.py modern
 
 data: env-dev ## Make the bundled data in data/ again
 	@$(PY) tools/make_data.py

@@ -229,7 +229,7 @@ def tar_members(
     except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as e:
         yield '', DataError(f'truncated or not a tar archive ({e})')
 
-# %% ../nbs/02a_images.ipynb #460a990d
+# %% ../nbs/02a_images.ipynb #cab101f8
 _boxes = 'mov,mp4,matroska,webm,avi,mpegts,ogg,flv'
 
 def _video(path, limits, every=1, rate=None):
@@ -252,7 +252,7 @@ def _video(path, limits, every=1, rate=None):
                 t = fr.time - start if fr.time is not None else (n - 1)/fps
                 if (n - 1) % every if rate is None else t < due - 1e-6: continue
                 while rate and due <= t + 1e-6: due += 1/rate
-                yield f'{n-1:06d}', DataError('is damaged') if fr.is_corrupt else fr.to_image()
+                yield f'{n-1:06d}', DataError('is damaged') if fr.is_corrupt else fr.to_image(threads=1)    # a thread for each frame costs more than it saves
             if t + 3/fps < .98*length or n < .98*s.frames - 2:
                 raise DataError(f'truncated: ends after {t + 1/fps:.1f} of {length:.1f} seconds')
     except DataError as e: yield '', e
