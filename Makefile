@@ -65,5 +65,5 @@ distclean: clean ## Delete the environment too
 	@rm -rf .venv
 
 env: ; @$(START) tools/setup_env.py
-env-dev: ; @$(START) tools/setup_env.py dev
-env-docs: ; @$(START) tools/setup_env.py dev docs
+env-dev: ; @$(START) tools/setup_env.py dev play
+env-docs: ; @$(START) tools/setup_env.py dev play docs

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'grid_sizes', 'Up', 'Down', 'classic_gen',
-           'classic_critic', 'Blur', 'Gen', 'variety', 'Critic', 'augment', 'critic_step', 'gen_step']
+           'classic_critic', 'Blur', 'Styled', 'Gen', 'variety', 'Critic', 'augment', 'critic_step', 'gen_step']
 
 # %% ../nbs/40b_frame_nets.ipynb #05105b62
 import math
@@ -106,37 +106,60 @@ def classic_critic(cfg:FramesConfig) -> nn.Sequential:
     for i,o in zip(c, c[1:]): ls += [Down(i, o), nn.BatchNorm2d(o), nn.LeakyReLU(.2, True)]
     return nn.Sequential(*ls, nn.Conv2d(c[-1], 1, ss[0], bias=False), nn.Flatten(0)).apply(_init)
 
-# %% ../nbs/40b_frame_nets.ipynb #8618b409
+# %% ../nbs/40b_frame_nets.ipynb #168684ac
 class Blur(nn.Module):
     "Weights 1, 2, 1 across and down"
     def forward(self, x): return F.avg_pool2d(F.avg_pool2d(x, 2, 1, padding=1), 2, 1)
 
+class Styled(nn.Module):
+    "Noise for each pixel, and BatchNorm whose gains and offsets the style sets"
+    def __init__(self, c, style, size):
+        super().__init__()
+        self.norm,self.set,self.amount = nn.BatchNorm2d(c, affine=False),nn.Linear(style, 2*c),nn.Parameter(torch.zeros(c, 1, 1))
+        self.register_buffer('grit', torch.randn(1, 1, *size))
+        self.set.weight.data.mul_(.3)
+        self.set.bias.data.zero_()
+    def forward(self, x, w):
+        grit = noise(len(x), 1, *x.shape[2:], device=x.device) if self.training else self.grit
+        gain,offset = self.set(w)[:,:,None,None].chunk(2, 1)
+        return F.leaky_relu(self.norm(x + grit*self.amount)*(1 + gain) + offset, .2)
+
+# %% ../nbs/40b_frame_nets.ipynb #8d675656
+def _linear(i, o):
+    "A layer whose outputs vary as much as its inputs"
+    l = nn.Linear(i, o)
+    nn.init.kaiming_normal_(l.weight, .2)
+    nn.init.zeros_(l.bias)
+    return l
+
 class Gen(nn.Module):
     "Noise `(n,latent)` to pictures, as a sum of pictures from each grid"
-    def __init__(self, cfg:FramesConfig):
+    def __init__(self, cfg:FramesConfig, style=256):
         super().__init__()
         self.sizes = grid_sizes(cfg.height, cfg.width)
         n = len(self.sizes) - 1
         c = [cfg.gen_features*min(8, 2**(n-1-k)) for k in range(n)] + [max(2, cfg.gen_features//2)]
-        act = lambda o: [nn.BatchNorm2d(o), nn.LeakyReLU(.2, True)]
-        self.first = nn.Sequential(nn.Linear(cfg.latent, c[0]*math.prod(self.sizes[0]), bias=False), nn.Unflatten(1, (c[0], *self.sizes[0])), *act(c[0]))
-        self.ups = nn.ModuleList(nn.Sequential(Up(i, o, s), Blur(), *act(o)) for i,o,s in zip(c, c[1:], self.sizes[1:]))
+        self.style = nn.Sequential(_linear(cfg.latent, style), nn.LeakyReLU(.2), _linear(style, style), nn.LeakyReLU(.2))
+        self.first = nn.Sequential(nn.Linear(style, c[0]*math.prod(self.sizes[0]), bias=False), nn.Unflatten(1, (c[0], *self.sizes[0])))
+        self.ups = nn.ModuleList(nn.Sequential(Up(i, o, s), Blur()) for i,o,s in zip(c, c[1:], self.sizes[1:]))
+        self.norms = nn.ModuleList(Styled(o, style, s) for o,s in zip(c, self.sizes))
         self.rgb = nn.ModuleList(nn.Conv2d(o, cfg.channels, 3 if k == n-1 else 1, padding='same') for k,o in enumerate(c[1:]))
         for m in self.rgb: m.weight.data.mul_(.3)
     def forward(self, z):
-        x,out = self.first(z),None
-        for up,rgb,s in zip(self.ups, self.rgb, self.sizes[1:]):
-            x = up(x)
-            out = rgb(x) if out is None else F.interpolate(out, s, mode='bilinear') + rgb(x)
+        w = self.style(z)
+        x,out = self.norms[0](self.first(w), w),0.
+        for k,(up,rgb) in enumerate(zip(self.ups, self.rgb)):
+            x = self.norms[k+1](up(x), w)
+            out = rgb(x) + (F.interpolate(out, self.sizes[k+1], mode='bilinear') if k else 0.)
         return out.tanh()
 
+# %% ../nbs/40b_frame_nets.ipynb #805597b6
 def variety(x, group=4):
     "A map more: how much the pictures of each group of a batch differ"
     g = group if len(x) % group == 0 else len(x)
     d = (x.reshape(-1, g, *x.shape[1:]).var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     return torch.cat([x, d.repeat_interleave(g)[:,None,None,None].expand(-1, 1, *x.shape[2:])], 1)
 
-# %% ../nbs/40b_frame_nets.ipynb #09be0e04
 class Critic(nn.Module):
     "Pictures to a score each"
     def __init__(self, cfg:FramesConfig):

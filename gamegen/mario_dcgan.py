@@ -7,7 +7,7 @@ __all__ = ['WAYS', 'FrameModel', 'frame_nets', 'generate_frames', 'frame_walk', 
            'frames_trainer', 'fastest', 'train_frames', 'export_onnx', 'directions', 'frame_explorer', 'demo_frames',
            'main']
 
-# %% ../nbs/40_mario_dcgan.ipynb #23985b5b
+# %% ../nbs/40_mario_dcgan.ipynb #d89601ad
 import hashlib, os, subprocess, sys, time
 from dataclasses import asdict
 from functools import lru_cache, partial
@@ -28,7 +28,7 @@ from .frame_nets import (Critic, FramesConfig, Gen, classic, classic_critic, cla
 from .frames import game_frames, write_film
 from .images import load_images
 from .io import WeightsInfo, fill, load_weights, save_weights
-from .metrics import copies, nearest, prdc
+from .metrics import nearest, prdc
 from .shards import shard_loader
 from .train import Callback, Trainer, checkpoints, restore_best
 
@@ -196,7 +196,7 @@ class Watch:
             with atomic_write(self.path) as f: pd.DataFrame(self.rows).to_csv(f, index=False)
         return self.rows[-1]['kid']
 
-# %% ../nbs/40_mario_dcgan.ipynb #38c7b044
+# %% ../nbs/40_mario_dcgan.ipynb #bd6676be
 class Cooling(Callback):
     "Learning rates that fall in a straight line to a tenth at the end of a run"
     def before_batch(self):
@@ -214,7 +214,6 @@ def frames_trainer(
     from fastai.optimizer import OptimWrapper
     report = []
     loader,train,held = frame_source(cfg, report)
-    if report: print(f'{len(report)} pictures skipped, the first: {report[0][0]}: {report[0][1]}')
     if cfg.epochs: cfg = cfg.replace(every=len(loader), steps=len(loader)*cfg.epochs, epochs=0)
     with fixed_rng(cfg.seed): nets = frame_nets(cfg)
     if cfg.channels_last: nets = {k:m.to(memory_format=torch.channels_last) for k,m in nets.items()}
@@ -224,7 +223,7 @@ def frames_trainer(
     t = Trainer(dict(critic=nets['critic'], gen=nets['gen']), dict(critic=critic_step, gen=gen_step), loader, cfg, folder, score=watch, sample=sample,
                 lr=dict(gen=cfg.lr, critic=cfg.lr_critic), cbs=[Cooling(), *cbs], progress=progress,
                 opt_func=partial(OptimWrapper, opt=torch.optim.Adam, betas=(cfg.beta1, cfg.beta2), fused=True))
-    t.batch_shown = train[:64]
+    t.batch_shown,t.skipped = train[:64],report
     return t
 
 # %% ../nbs/40_mario_dcgan.ipynb #dbcc7f63
@@ -252,7 +251,7 @@ def fastest(
     rows = pd.DataFrame(rows).sort_values('images_per_second', ascending=False, ignore_index=True)
     return cfg.replace(**{k:bool(rows[k][0]) for k in ways[0]}), rows
 
-# %% ../nbs/40_mario_dcgan.ipynb #57884084
+# %% ../nbs/40_mario_dcgan.ipynb #09617140
 def _run_folder(cfg, resume):
     "A new folder for a run, or the newest one, and its settings"
     out = Path(cfg.output)
@@ -277,6 +276,7 @@ def _describe(t, folder):
             (('gen', (2, cfg.latent)), ('critic', (4, cfg.channels, cfg.height, cfg.width)))]
     with atomic_write(folder/'summary.txt') as f: f.write_text('\n'.join(text), encoding='utf-8')
 
+# %% ../nbs/40_mario_dcgan.ipynb #d4b0862c
 def train_frames(
     cfg:FramesConfig=None, # Settings
     resume=False,          # Go on with the newest run in `cfg.output`?
@@ -289,6 +289,7 @@ def train_frames(
     t = frames_trainer(cfg, folder, progress)
     first = rank_world()[0] == 0          # of several processes, one writes
     if first: _describe(t, folder)
+    if t.skipped: print(f'{len(t.skipped)} pictures skipped, the first: {t.skipped[0][0]}: {t.skipped[0][1]}')
     t.train(resume)
     if t.cfg.watch: restore_best(t)
     if not first: return folder
@@ -304,7 +305,7 @@ def _plot_losses(t, folder):
     plot_history(t.history, *fig.subplots(1, 2))
     with atomic_write(folder/'losses.png') as f: fig.savefig(f, format='png', dpi=110)
 
-# %% ../nbs/40_mario_dcgan.ipynb #86f9621f
+# %% ../nbs/40_mario_dcgan.ipynb #c71ce1d5
 def export_onnx(
     model:FrameModel,
     path,             # `.onnx` file to write
@@ -313,12 +314,26 @@ def export_onnx(
     import warnings
     path = Path(path)
     if path.suffix != '.onnx': raise ConfigError(f'{path}: expected a name that ends in .onnx')
-    try: import onnxscript
+    try: import onnx, onnxscript
     except ImportError: raise DataError("onnxscript: not installed; expected it for the export (pip install onnx onnxscript)") from None
     with atomic_write(path) as f, warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.onnx.export(model.gen, (torch.randn(2, model.cfg.latent),), str(f), input_names=['noise'], output_names=['frames'],
                           dynamic_shapes=({0:torch.export.Dim('n', min=1, max=4096)},), external_data=False, verbose=False)
+        net = onnx.load(f)
+        _halve(net.graph)
+        onnx.save(net, f)
+
+def _halve(graph):
+    "Store weights in half precision, and widen them, where that changes none"
+    from onnx import TensorProto, helper, numpy_helper
+    for w in list(graph.initializer):
+        if w.data_type != TensorProto.FLOAT: continue
+        a = numpy_helper.to_array(w)
+        if a.size < 1000 or (a.astype(np.float16) != a).any(): continue
+        graph.initializer.remove(w)
+        graph.initializer.append(numpy_helper.from_array(a.astype(np.float16), f'{w.name}.half'))
+        graph.node.insert(0, helper.make_node('Cast', [f'{w.name}.half'], [w.name], to=TensorProto.FLOAT))
 
 # %% ../nbs/40_mario_dcgan.ipynb #df72d0fd
 def directions(

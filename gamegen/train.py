@@ -151,7 +151,7 @@ def _end_processes():
     "Take leave of the other processes: their threads must not outlive Python"
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
-# %% ../nbs/03_train.ipynb #7d0068a3
+# %% ../nbs/03_train.ipynb #4f249ffe
 class _Synced(nn.modules.batchnorm._BatchNorm):
     "BatchNorm over the batches of all CPU processes, as PyTorch has it for GPUs alone"
     def _check_input_dim(self, x): pass
@@ -167,7 +167,8 @@ class _Synced(nn.modules.batchnorm._BatchNorm):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var*n/(n - 1), self.momentum)
             self.num_batches_tracked += 1
-        return x*(self.weight*(var + self.eps).rsqrt()).view(shape) + self.bias.view(shape)
+        x = x*(var + self.eps).rsqrt().view(shape)
+        return x*self.weight.view(shape) + self.bias.view(shape) if self.affine else x
 
 def _synced(model):
     for m in model.modules():

@@ -10,7 +10,8 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 # --- which exported module may import which; a new module adds its line here
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
-MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'bvae_gpt', 'monsters'}
+MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'capture', 'maze',
+          'latents', 'bvae_gpt', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -26,6 +27,9 @@ MAY = {
     'creature_score': {'core', 'data', 'metrics'},
     'frames': {'core', 'data', 'images'},
     'show':     {'core'},
+    'games':    {'core'},
+    'recordings': {'core', 'images', 'features', 'show'},
+    'screen':   {'core', 'frames'},
     'explore':  BASE,
     **{m:BASE for m in MODELS},
     'plan':     BASE | {'lstm'},
@@ -37,6 +41,9 @@ MAY = {
     'frame_nets': BASE | {'frames'},
     'mario_dcgan': BASE | {'frames', 'frame_nets'},
     'frame_scores': BASE | {'frames', 'frame_nets', 'mario_dcgan'},
+    'capture':  BASE | {'recordings', 'screen'},
+    'maze':     BASE | {'capture', 'recordings', 'screen'},
+    'bvae_gpt': BASE | {'games', 'latents', 'recordings', 'screen'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},

@@ -168,7 +168,7 @@ def make_venv(venv, python):
 
 def cached_venv(cache, python):
     "The environment in `cache` for these requirements, with .venv linked to it"
-    key = digest(*build_requirements() + [l for o in ['', 'dev', 'docs'] for l in requirements(o)])
+    key = digest(*build_requirements() + [l for o in ['', 'dev', 'play', 'docs'] for l in requirements(o)])
     venv = os.path.join(os.path.abspath(os.path.expanduser(cache)), 'env-%d.%d-%s' % (version_of(python) + (key,)))
     os.makedirs(os.path.dirname(venv), exist_ok=True)
     if os.path.isdir(VENV) and not os.path.islink(VENV):
