@@ -131,7 +131,7 @@ class Trainer(Learner):
         average_grads(self.active)
     def _do_epoch_validate(self, *args, **kwargs): pass  # `score` does that, on its own terms
 
-# %% ../nbs/03_train.ipynb #653b5694
+# %% ../nbs/03_train.ipynb #69729cd8
 def _check_setup(nets, steps, cfg):
     for k in steps:
         if k not in nets: raise TrainingError(f"step {k!r} has no net of that name; nets: {', '.join(nets)}")
@@ -142,6 +142,7 @@ def _start_processes(cfg):
     "The device of this process; joins the others when started by `accelerate launch`"
     if int(os.environ.get('WORLD_SIZE', 1)) == 1: return pick_device(cfg.device)
     import atexit
+    import torch.distributed.nn     # at import its functions keep the group there is: it could not end, and its threads abort Python
     from accelerate import PartialState
     state = PartialState(cpu=cfg.device == 'cpu')
     atexit.unregister(_end_processes); atexit.register(_end_processes)
@@ -151,18 +152,27 @@ def _end_processes():
     "Take leave of the other processes: their threads must not outlive Python"
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
-# %% ../nbs/03_train.ipynb #4f249ffe
+# %% ../nbs/03_train.ipynb #d84f83c6
+class _Sum(torch.autograd.Function):
+    "Sum over all processes, gradients too"
+    @staticmethod
+    def forward(ctx, x):
+        x = x.clone()
+        torch.distributed.all_reduce(x)
+        return x
+    @staticmethod
+    def backward(ctx, grad): return _Sum.apply(grad)
+
 class _Synced(nn.modules.batchnorm._BatchNorm):
     "BatchNorm over the batches of all CPU processes, as PyTorch has it for GPUs alone"
     def _check_input_dim(self, x): pass
     def forward(self, x):
         if not self.training: return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce      # one that gradients pass through
         dims,shape = [i for i in range(x.ndim) if i != 1],[1, -1] + [1]*(x.ndim - 2)
         n = x.numel()//x.shape[1]*rank_world()[1]
-        mean = all_reduce(x.sum(dims))/n
+        mean = _Sum.apply(x.sum(dims))/n
         x = x - mean.view(shape)
-        var = all_reduce(x.square().sum(dims))/n
+        var = _Sum.apply(x.square().sum(dims))/n
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var*n/(n - 1), self.momentum)
