@@ -1,7 +1,7 @@
 """Train the networks of nbs/40b_frame_nets.ipynb, and variants of the modern ones, for equal core-seconds.
 
 python bench/frame_race.py NAME [--seed S] [--core-seconds T] adds the rounds of that run, with their scores, to
-bench/frame_race.json; `--names` lists the names. A run that was cut goes on where it was. One thread, so that a
+bench/frame_race.json. A run that was cut goes on where it was. One thread, so that a
 core-second is a second of work whatever else the machine does.
 """
 import json
@@ -23,30 +23,20 @@ from gamegen.train import slopes
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'frame_race.json'
 
-def cross_entropy():
-    "The paper's loss in place of the one that compares, slopes held low as before"
+def judged(critic_loss, gen_loss, fakes_too):
+    "Another loss in place of the one that compares; slopes are held low at real pictures, and at made ones if `fakes_too`"
     def critic(n, batch, cfg):
         x = nets._scaled(batch[0], cfg)
         n.made = n.gen(nets.noise(len(x), cfg.latent))
         look = n.it % cfg.penalty_every == 0
-        x,f = x.requires_grad_(look),n.made.detach().requires_grad_(look)
+        x,f = x.requires_grad_(look),n.made.detach().requires_grad_(look and fakes_too)
         a,b = n.critic(x),n.critic(f)
-        loss = F.softplus(-a).mean() + F.softplus(b).mean()
-        return dict(loss=loss + cfg.penalty/2*cfg.penalty_every*slopes(torch.cat([a, b]), x, f) if look else loss)
-    dcgan.critic_step,dcgan.gen_step = critic,lambda n, batch, cfg: dict(loss=F.softplus(-n.critic(n.made)).mean())
+        loss = critic_loss(a, b)
+        return dict(loss=loss + cfg.penalty/2*cfg.penalty_every*slopes(torch.cat([a, b]), x, *[f]*fakes_too) if look else loss)
+    dcgan.critic_step,dcgan.gen_step = critic,lambda n, batch, cfg: dict(loss=gen_loss(n.critic(n.made)))
 
-def hinge():
-    "The hinge loss, and slopes held low at real pictures alone"
-    def critic(n, batch, cfg):
-        x = nets._scaled(batch[0], cfg)
-        n.made = n.gen(nets.noise(len(x), cfg.latent))
-        look = n.it % cfg.penalty_every == 0
-        x = x.requires_grad_(look)
-        a,b = n.critic(x),n.critic(n.made.detach())
-        loss = F.relu(1 - a).mean() + F.relu(1 + b).mean()
-        if look: loss = loss + cfg.penalty/2*cfg.penalty_every*torch.autograd.grad(a.sum(), x, create_graph=True)[0].square().flatten(1).sum(1).mean()
-        return dict(loss=loss)
-    dcgan.critic_step,dcgan.gen_step = critic,lambda n, batch, cfg: dict(loss=-n.critic(n.made).mean())
+def cross_entropy(): judged(lambda a,b: F.softplus(-a).mean() + F.softplus(b).mean(), lambda b: F.softplus(-b).mean(), True)
+def hinge(): judged(lambda a,b: F.relu(1 - a).mean() + F.relu(1 + b).mean(), lambda b: -b.mean(), False)
 
 def norm_in_critic():
     "BatchNorm after every convolution of the critic but the first and the last"
@@ -58,20 +48,27 @@ def norm_in_critic():
 
 def no_blur(): nets.Blur = nn.Identity
 
-VARIANTS = {'classic':(classic_small, dict(bs=64)), 'classic, batches of 16':(classic_small, dict(bs=16)), 'modern':(FramesConfig, {}),
+def no_style():
+    "The noise enters at the first grid alone"
+    class Plain(nn.BatchNorm2d):
+        def __init__(self, c, style, size): super().__init__(c)
+        def forward(self, x, w): return F.leaky_relu(super().forward(x), .2)
+    nets.Styled = Plain
+
+VARIANTS = {'classic':(classic_small, dict(bs=64)), 'modern':(FramesConfig, {}),
             'no average':(FramesConfig, dict(ema=0.)), 'no slopes':(FramesConfig, dict(penalty=0.)), 'augmented':(FramesConfig, dict(augment=True)),
             'cross-entropy':(FramesConfig, {}, cross_entropy), 'hinge, R1':(FramesConfig, {}, hinge),
-            'BatchNorm in the critic':(FramesConfig, {}, norm_in_critic), 'no blur':(FramesConfig, {}, no_blur)}
+            'BatchNorm in the critic':(FramesConfig, {}, norm_in_critic), 'no blur':(FramesConfig, {}, no_blur),
+            'no style':(FramesConfig, {}, no_style)}
 
 @call_parse
 def main(
-    name:str='', # Which variant
-    names:bool=False, # List them?
+    name:str, # Which variant; a name it does not know lists them
     seed:int=0, # Of the run
     core_seconds:float=3600., # Of training, without scoring
     output:str='output/race', # Folder of the runs
 ):
-    if names or name not in VARIANTS: sys.exit('\n'.join(VARIANTS))
+    if name not in VARIANTS: sys.exit(f"{name}: expected one of {'; '.join(VARIANTS)}")
     make,kw,*change = VARIANTS[name]
     for o in change: o()
     torch.set_num_threads(1)

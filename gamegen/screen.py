@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lacking', 'find_window', 'virtual_screen', 'browser_game', 'Keeper', 'ScreenGame', 'time_loop']
 
-# %% ../nbs/50c_screen.ipynb #dbf08ddc
+# %% ../nbs/50c_screen.ipynb #f4d5356c
 import importlib.util, json, os, queue, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from PIL import Image
 
 from .core import ConfigError, DataError, bundled
-from .frames import _Screen
+from .frames import VirtualScreen
 
 # %% ../nbs/50c_screen.ipynb #a96ca72f
 def _need(name):
@@ -111,14 +111,14 @@ def find_window(
     if not found: raise DataError(f"{title!r}: in no window's title; there are {sorted({*names.values()})[:9]}")
     return max(found, key=lambda w: desk.region(w)[2]*desk.region(w)[3])
 
-# %% ../nbs/50c_screen.ipynb #f803e272
+# %% ../nbs/50c_screen.ipynb #7acb5023
 @contextmanager
 def virtual_screen(
     size=(340, 260), # (width, height)
 ):
     "Let this process's `DISPLAY` be an X screen that nobody sees"
     old = os.environ.get('DISPLAY')
-    with _Screen(size) as name:
+    with VirtualScreen(size) as name:
         os.environ['DISPLAY'] = name
         try: yield name
         finally:

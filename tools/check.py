@@ -11,7 +11,7 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
 MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'capture', 'maze',
-          'latents', 'bvae_gpt', 'monsters'}
+          'latents', 'bvae_gpt', 'play', 'monsters'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -43,7 +43,8 @@ MAY = {
     'frame_scores': BASE | {'frames', 'frame_nets', 'mario_dcgan'},
     'capture':  BASE | {'recordings', 'screen'},
     'maze':     BASE | {'capture', 'recordings', 'screen'},
-    'bvae_gpt': BASE | {'games', 'latents', 'recordings', 'screen'},
+    'bvae_gpt': BASE | {'games', 'latents'},
+    'play':     BASE | {'bvae_gpt', 'frames', 'games', 'latents', 'maze', 'screen'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
