@@ -8,13 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from fastcore.script import call_parse
 
 from gamegen.bvae_gpt import PlayConfig, as_play, recorded, report, train_clone
 from gamegen.core import atomic_write, bundled
-from gamegen.games import GAMES, DoomGame, at_random, lesson, play, Expert
+from gamegen.games import GAMES, DoomGame, Expert, at_random, lesson, play
 from gamegen.latents import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
 from gamegen.play import returns
 from gamegen.recordings import read_recordings
@@ -37,10 +36,9 @@ def keep(*path, **row):
 def train_code(game, kind, steps, frames, out):
     g = DoomGame(game)
     learn,test = lesson(g, frames, seed=1),lesson(g, 1500, seed=2)
-    starts = np.append(True, learn.game[1:] != learn.game[:-1])
     cfg = LatentConfig(size=128, latent=128, steps=steps, every=500, collapse=0., **CODES[kind])
     t = time.process_time()
-    code = train_latents(learn.frames, cfg, learn.things, starts, test.frames, licence='Apache-2.0')
+    code = train_latents(learn.frames, cfg, learn.things, learn.starts, test.frames, licence='Apache-2.0')
     t = time.process_time() - t
     x = to_size(test.frames, 128)
     made = code.decode(code.encode(test.frames))

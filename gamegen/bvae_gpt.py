@@ -6,10 +6,9 @@
 __all__ = ['PlayConfig', 'Block', 'Eyes', 'seen_shape', 'Marks', 'Clone', 'Play', 'ways_to_hold', 'Stretches', 'choice_loss',
            'play_step', 'look', 'recorded', 'as_play', 'Player', 'clone_trainer', 'train_clone', 'report']
 
-# %% ../nbs/50_bvae_gpt.ipynb #0237ef0c
+# %% ../nbs/50_bvae_gpt.ipynb #5d89831c
 import copy
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -110,12 +109,12 @@ class Marks(nn.Module):
         if not self.spots: return h
         return h + self.spot((x[:,f:].view(len(x), self.spots, self.each) - m[f:])/d[f:]).amax(1)
 
-# %% ../nbs/50_bvae_gpt.ipynb #745397c7
+# %% ../nbs/50_bvae_gpt.ipynb #59e6e6e3
 class Clone(nn.Module):
     "From what is seen, and the keys held before, to scores of the ways to hold keys"
     def __init__(self, cfg:PlayConfig, choices, code:FrameCode=None):
         super().__init__()
-        self.cfg,w = cfg,cfg.width
+        w = cfg.width
         self.register_buffer('choices', torch.as_tensor(choices, dtype=torch.float32))    # ways to hold keys `(ways,keys)`
         self.eyes = Eyes(cfg.size, w) if code is None else Marks(*seen_shape(cfg, code), w)
         self.past = nn.Linear(self.choices.shape[1] + 1, w)
@@ -138,7 +137,7 @@ class Clone(nn.Module):
             now.append(k)
         return self.head(x), now
 
-# %% ../nbs/50_bvae_gpt.ipynb #f4f83e33
+# %% ../nbs/50_bvae_gpt.ipynb #e153aca0
 class Play(NamedTuple):
     "What a player saw and did"
     seen:torch.Tensor    # `(n,...)`
@@ -146,6 +145,14 @@ class Play(NamedTuple):
     pressed:np.ndarray   # Keys in fact held `(n,keys)`
     starts:np.ndarray    # True where a game begins
     keys:tuple           # Their names
+
+    @property
+    def past(self):
+        "Keys held the moment before `(n,keys)`"
+        p = torch.zeros(self.held.shape)
+        p[1:] = torch.as_tensor(self.pressed[:-1], dtype=torch.float32)
+        p[torch.as_tensor(self.starts)] = 0
+        return p
 
 def ways_to_hold(
     held, # Keys chosen `(n,keys)`
@@ -155,6 +162,7 @@ def ways_to_hold(
     order = np.argsort(-n, kind='stable')
     return ways[order], np.argsort(order)[which.reshape(-1)]
 
+# %% ../nbs/50_bvae_gpt.ipynb #1c60ed6c
 class Stretches:
     "Batches of stretches of play, none across the end of a game; batch `i` depends on nothing but the seed"
     def __init__(self, play:Play, which, cfg:PlayConfig):
@@ -164,9 +172,7 @@ class Stretches:
         ends = np.append(first[1:], n)
         self.spans = [(a, b - cfg.lag) for a,b in zip(first, ends) if b - cfg.lag - a >= min(cfg.stretch, 8)]
         if not self.spans: raise DataError(f'play: no game has {min(cfg.stretch, 8) + cfg.lag} frames; expected longer ones')
-        self.held,self.past = torch.as_tensor(play.held, dtype=torch.float32),torch.zeros(n, play.held.shape[1])
-        self.past[1:] = torch.as_tensor(play.pressed[:-1], dtype=torch.float32)
-        self.past[torch.as_tensor(play.starts)] = 0
+        self.past = play.past
 
     def batch(self, i, rank=0, world=1):
         "Seen, past keys, way chosen, whether it changes, and weight of each moment"
@@ -206,7 +212,7 @@ def play_step(nets, batch, cfg):
     loss = (choice_loss(scores, which, cfg.loss)*w).sum()/w.sum()
     return dict(loss=loss, right=((scores.argmax(-1) == which)*real).sum()/real.sum())
 
-# %% ../nbs/50_bvae_gpt.ipynb #6fc4969c
+# %% ../nbs/50_bvae_gpt.ipynb #161c42fe
 def look(
     frames,       # Bytes `(n,height,width,3)`
     prev,         # The frames before them
@@ -220,7 +226,7 @@ def look(
     if not k: return z[:,:first]
     s = z[:,first:].view(len(z), k, each - 1)
     a,b = (F.avg_pool2d(to_size(o, code.cfg.size).float()/255, 3, 1, 1).flatten(1) for o in (frames, prev))
-    at = ((s[...,:2] + 1)/2*(code.cfg.size - 1)).round().long()
+    at = code.net.spots.places(s)
     moved = (a - b).gather(1, at[...,1]*code.cfg.size + at[...,0])
     return torch.cat([z[:,:first], torch.cat([s, moved[...,None]], 2).flatten(1)], 1)
 
@@ -240,12 +246,12 @@ def as_play(
     code:FrameCode=None,
 ) -> Play:
     "A lesson, as a player sees it"
-    starts = np.append(True, lesson.game[1:] != lesson.game[:-1])
+    starts = lesson.starts
     before = np.arange(len(starts)) - 1 + starts
     seen = torch.cat([look(lesson.frames[i:i+256], lesson.frames[before[i:i+256]], cfg, code) for i in range(0, len(starts), 256)])
     return Play(seen, lesson.held, lesson.pressed, starts, tuple(keys))
 
-# %% ../nbs/50_bvae_gpt.ipynb #390ee17a
+# %% ../nbs/50_bvae_gpt.ipynb #895fc7d3
 class Player:
     "A trained clone, the names of its keys, and the encoder that it sees by"
     def __init__(self,
@@ -261,7 +267,7 @@ class Player:
     ):
         "Write clone and encoder, in half precision, and their record"
         parts = dict(clone=self.net, **(dict(code=self.code.net) if self.code else {}))
-        save_weights(path, {f'{k}.{n}':v.contiguous() for k,m in parts.items() for n,v in m.state_dict().items()}, self.info, half=True)
+        save_weights(path, {f'{k}.{n}':v for k,m in parts.items() for n,v in m.state_dict().items()}, self.info, half=True)
 
     @classmethod
     def load(cls,
@@ -311,7 +317,7 @@ def train_clone(
     t.train(resume)
     return Player(t.nets.avg('clone'), t.cfg, play.keys, code, t.info('player', licence, keys=list(play.keys), code=asdict(code.cfg) if code else None, **notes))
 
-# %% ../nbs/50_bvae_gpt.ipynb #d5dd7b80
+# %% ../nbs/50_bvae_gpt.ipynb #da277e7d
 def _f1(a, b): return 2*(a & b).sum()/max(1, a.sum() + b.sum())
 
 def report(
@@ -319,14 +325,13 @@ def report(
     test:Play, # Play that it was not trained on
 ) -> dict:
     "How well the keys of a player are foreseen"
-    lag,net = player.cfg.lag,player.net
+    lag,net,past = player.cfg.lag,player.net,test.past
     starts = np.append(np.flatnonzero(test.starts), len(test.starts))
     said,true,last,change = [],[],[],[]
     for a,b in zip(starts, starts[1:]):
         if b - a <= lag + 1: continue
-        past = torch.zeros(b - a, test.held.shape[1] + 1)
-        past[1:,:-1],past[:,-1] = torch.as_tensor(test.pressed[a:b-1], dtype=torch.float32),1
-        with torch.inference_mode(): o = net(test.seen[None,a:b], past[None])[0][0]
+        known = torch.cat([past[a:b], torch.ones(b - a, 1)], 1)
+        with torch.inference_mode(): o = net(test.seen[None,a:b], known[None])[0][0]
         said.append(net.choices[o.argmax(1)].bool().numpy()[:b - a - lag][1:])
         held = np.asarray(test.held[a:b], bool)
         true.append(held[lag:][1:]); last.append(np.asarray(test.pressed[a:b], bool)[lag:][:-1])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HELD_OUT', 'thumbnail', 'clean_frames', 'frames_from_video', 'frames_from_folder', 'VirtualScreen', 'record_frames',
-           'write_film', 'game_frames']
+           'film_path', 'write_film', 'game_frames']
 
 # %% ../nbs/40a_game_frames.ipynb #85004985
 import os, signal, subprocess, time
@@ -148,28 +148,38 @@ def record_frames(
             if game.poll() is None: os.killpg(game.pid, signal.SIGKILL)
             game.wait()
 
-# %% ../nbs/40a_game_frames.ipynb #d9514808
+# %% ../nbs/40a_game_frames.ipynb #672830ce
+def film_path(
+    path,            # `.mp4` or `.gif` file to write
+    overwrite=False, # May a file that is there be replaced?
+) -> Path:
+    "The path of a film that can be written, or an error"
+    path = Path(path)
+    if path.suffix not in ('.mp4', '.gif'): raise ConfigError(f'{path}: expected a name that ends in .mp4 or .gif')
+    if path.exists() and not overwrite: raise DataError(f'{path}: exists already; nothing was overwritten')
+    return path
+
 def write_film(
     path,            # `.mp4` or `.gif` file to write
-    frames,          # Images or `Pic`s of one size
+    frames,          # Images or `Pic`s of one size, one at a time if need be
     rate=10,         # Frames a second
     quality=18,      # Of an MP4: 0 is exact, 51 the worst
     overwrite=False, # May a file that is there be replaced?
 ):
     "Write frames as a film"
-    path,imgs = Path(path),[o.img if isinstance(o, Pic) else o for o in frames]
-    if path.suffix not in ('.mp4', '.gif'): raise ConfigError(f'{path}: expected a name that ends in .mp4 or .gif')
-    if not imgs: raise DataError(f'{path}: no frames to write')
+    path,imgs = film_path(path, overwrite),(o.img if isinstance(o, Pic) else o for o in frames)
+    first = next(imgs, None)
+    if first is None: raise DataError(f'{path}: no frames to write')
     with atomic_write(path, overwrite) as f:
-        if path.suffix == '.gif': imgs[0].save(f, format='GIF', save_all=True, append_images=imgs[1:], duration=round(1000/rate), loop=0)
-        else: _encode(f, imgs, rate, quality)
+        if path.suffix == '.gif': first.save(f, format='GIF', save_all=True, append_images=imgs, duration=round(1000/rate), loop=0)
+        else: _encode(f, first, imgs, rate, quality)
 
-def _encode(f, imgs, rate, quality):
+def _encode(f, first, imgs, rate, quality):
     import av
     with av.open(str(f), 'w', format='mp4') as box:
         s = box.add_stream('libx264', rate=rate, options=dict(crf=str(quality), preset='veryslow'))
-        (s.width,s.height),s.pix_fmt,s.thread_count = imgs[0].size,'yuv444p',1
-        for img in imgs: box.mux(s.encode(av.VideoFrame.from_image(img.convert('RGB'))))
+        (s.width,s.height),s.pix_fmt,s.thread_count = first.size,'yuv444p',1
+        for img in chain([first], imgs): box.mux(s.encode(av.VideoFrame.from_image(img.convert('RGB'))))
         box.mux(s.encode())
 
 # %% ../nbs/40a_game_frames.ipynb #f1b1d54c

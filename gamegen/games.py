@@ -186,7 +186,7 @@ def at_random(
     rng,choices = np.random.default_rng(seed),[(), *((k,) for k in game.keys)]
     return lambda: choices[rng.integers(len(choices))]
 
-# %% ../nbs/50a_games.ipynb #484e4c7a
+# %% ../nbs/50a_games.ipynb #54ff9c6f
 class Lesson(NamedTuple):
     "What a player saw and chose"
     frames:np.ndarray  # Bytes `(n,height,width,3)`
@@ -194,6 +194,9 @@ class Lesson(NamedTuple):
     things:list        # Of each frame, a list of `Thing`
     game:np.ndarray    # Number of the game that each frame is from
     pressed:np.ndarray # Keys in fact held, slips included
+
+    @property
+    def starts(self): return np.append(True, self.game[1:] != self.game[:-1])
 
 def lesson(
     game,        # A game of this process

@@ -6,21 +6,18 @@
 __all__ = ['LatentConfig', 'to_size', 'salience', 'thing_maps', 'Spots', 'VAE', 'latent_step', 'FrameCode', 'psnr',
            'latent_trainer', 'train_latents', 'small_recall']
 
-# %% ../nbs/50f_latents.ipynb #5bc448e6
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+# %% ../nbs/50f_latents.ipynb #94ee42cc
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 
 from .batches import TensorLoader, noise
 from .core import ConfigError, DataError, fixed_rng, opt
 from .io import WeightsInfo, fill, load_weights, save_weights
-from .train import TrainConfig, Trainer, restore_best
+from .train import TrainConfig, Trainer
 
 # %% ../nbs/50f_latents.ipynb #d74503cb
 @dataclass
@@ -84,7 +81,7 @@ def thing_maps(
             m[i,0] = torch.maximum(m[i,0], y[:,None]*x)
     return (m*255).round().byte()
 
-# %% ../nbs/50f_latents.ipynb #2b2f4587
+# %% ../nbs/50f_latents.ipynb #f86390ce
 class Spots(nn.Module):
     "Places of a picture, and a few numbers each for what is missed there"
     def __init__(self, k, size, channels, guided, code=9):
@@ -118,13 +115,16 @@ class Spots(nn.Module):
         what = F.pad(miss, (h,)*4).flatten(1).gather(1, self._cells(at).flatten(1)).view(n, self.k, -1)
         return torch.cat([at/(self.size - 1)*2 - 1, v[...,None], self.short(what*self.fade)], 2).flatten(1), what*self.fade
 
+    def places(self, s):
+        "Columns and rows of spots `(n,k,each)`"
+        return ((s[...,:2].clamp(-1, 1) + 1)/2*(self.size - 1)).round().long()
+
     def draw(self,
         spots, # Of `find`
     ):
         "What they add to a picture"
         s,wide = spots.view(len(spots), self.k, self.each),self.size + self.patch - 1
-        at = ((s[...,:2].clamp(-1, 1) + 1)/2*(self.size - 1)).round().long()
-        page = s.new_zeros(len(s), wide*wide).scatter_add(1, self._cells(at).flatten(1), self.long(s[...,3:]).flatten(1))
+        page = s.new_zeros(len(s), wide*wide).scatter_add(1, self._cells(self.places(s)).flatten(1), self.long(s[...,3:]).flatten(1))
         h = self.patch//2
         return page.view(-1, 1, wide, wide)[...,h:-h,h:-h]
 
@@ -186,7 +186,7 @@ def latent_step(nets, batch, cfg):
         loss = loss + cfg.things*res['things']
     return dict(loss=loss, **res)
 
-# %% ../nbs/50f_latents.ipynb #4abd707f
+# %% ../nbs/50f_latents.ipynb #3b293e85
 class FrameCode:
     "A trained encoder and decoder, with the record of their training"
     def __init__(self,
@@ -213,7 +213,7 @@ class FrameCode:
         path, # `.safetensors` file
     ):
         "Write the nets, in half precision, and their record"
-        save_weights(path, {k:v.contiguous() for k,v in self.net.state_dict().items()}, self.info, half=True)
+        save_weights(path, self.net, self.info, half=True)
 
     @classmethod
     def load(cls,

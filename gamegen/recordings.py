@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'RecordingWriter', 'Recording', 'read_recording', 'show_recording', 'read_recordings', 'Lag',
            'estimate_lag', 'shift_labels', 'coverage', 'diverse_frames']
 
-# %% ../nbs/50b_recordings.ipynb #47e4bdfe
+# %% ../nbs/50b_recordings.ipynb #e54a1407
 import json, math, re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import ConfigError, DataError, atomic_write
+from .features import thumbnails
 from .images import Limits, as_mode, fit_image, iter_images
 from .show import image_grid
 
@@ -344,11 +345,11 @@ def shift_labels(
     if not 0 <= lag < max(len(held), 1): raise ConfigError(f'lag: expected 0 to {len(held) - 1} frames; got {lag}')
     return held[lag:]
 
-# %% ../nbs/50b_recordings.ipynb #0298b578
+# %% ../nbs/50b_recordings.ipynb #01ed8aac
 def _thumbs(x):
     "Frames (n, c, h, w) as rows, scaled so that distances are root mean squares in grey levels"
     import torch
-    t = torch.cat([torch.nn.functional.interpolate(o.float(), (12, 16), mode='area').flatten(1) for o in x.split(1024)])
+    t = torch.from_numpy(thumbnails(x))
     return t/t.shape[1]**.5
 
 def coverage(

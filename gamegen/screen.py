@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lacking', 'find_window', 'virtual_screen', 'browser_game', 'Keeper', 'ScreenGame', 'time_loop']
 
-# %% ../nbs/50c_screen.ipynb #f4d5356c
+# %% ../nbs/50c_screen.ipynb #51c67091
 import importlib.util, json, os, queue, re, shutil, signal, subprocess, sys, tempfile, threading, time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .core import ConfigError, DataError, bundled
+from .core import ConfigError, DataError
 from .frames import VirtualScreen
 
 # %% ../nbs/50c_screen.ipynb #a96ca72f
