@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab docs bench race data notebooks export readme hooks clean distclean env env-dev env-docs
+.PHONY: help demo test check lab docs bench race data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -16,7 +16,7 @@ endif
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: env ## Write one of every kind of content, and a page that shows it, into out/
+demo: env-play ## Write one of every kind of content, and a page that shows it, into out/
 	@$(PY) -m gamegen.demo --out out
 
 test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed unchanged too)
@@ -31,7 +31,7 @@ lab: env-dev ## Open the notebooks in JupyterLab
 docs: env-docs ## Build the site into _docs/, with Quarto where it is installed
 	@$(PY) tools/docs.py
 
-bench: env ## Time the library against named baselines
+bench: env-play ## Time the library against named baselines
 	@$(PY) -m gamegen.bench
 
 race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
@@ -65,5 +65,6 @@ distclean: clean ## Delete the environment too
 	@rm -rf .venv
 
 env: ; @$(START) tools/setup_env.py
+env-play: ; @$(START) tools/setup_env.py play
 env-dev: ; @$(START) tools/setup_env.py dev play
 env-docs: ; @$(START) tools/setup_env.py dev play docs

@@ -1,26 +1,30 @@
 """Train the encoders of nbs/50f_latents.ipynb and the clones of nbs/50_bvae_gpt.ipynb, and let the clones play.
 
-python bench/play_clones.py code GAME KIND trains an encoder of a kind in `CODES`; `clone GAME SEES --seed S` a clone, which
-takes the encoder that `SEEN_BY` names. Both add their figures to bench/play_scores.json and leave weights in the output folder.
+`python bench/play_clones.py code GAME --kind KIND` trains an encoder of a kind in `CODES`; `clone GAME --kind SEES --seed S` a
+clone, which takes the encoder that `SEEN_BY` names; `loss GAME --kind LOSS` and `late GAME --lag N` clones that see `latent+things`,
+trained by another loss, and to answer late; `known GAME` plays the expert and chance; `clone maze --recordings FOLDER` trains a clone for the
+game on the screen, and `play maze --kind NAME --weights FILE` lets it play there. All add their figures to bench/play_scores.json and leave weights in the output folder.
 """
 import json
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from fastcore.script import call_parse
 
-from gamegen.bvae_gpt import PlayConfig, as_play, recorded, report, train_clone
-from gamegen.core import atomic_write, bundled
+from gamegen.bvae_gpt import Play, PlayConfig, Player, as_play, recorded, report, train_clone
+from gamegen.core import atomic_write
 from gamegen.games import GAMES, DoomGame, Expert, at_random, lesson, play
 from gamegen.latents import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
-from gamegen.play import returns
+from gamegen.maze import maze_expert, maze_game, maze_random, maze_state, play_maze, start_maze
+from gamegen.play import returns, steer
 from gamegen.recordings import read_recordings
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'play_scores.json'
-CODES = dict(plain=dict(focus=0.), focus=dict(focus=3.), spots=dict(focus=0., spots=8), things=dict(focus=0., spots=8, things=.1))
+CODES = dict(plain=dict(focus=0.), focus=dict(focus=3.), spots=dict(focus=0., spots=5), things=dict(focus=0., spots=5, things=.1))
 SEEN_BY = {'latent':'plain', 'latent+things':'things'}
 TESTS = range(900, 930)     # seeds of the games that all clones play
 
@@ -46,26 +50,49 @@ def train_code(game, kind, steps, frames, out):
          recall={k:small_recall(x, made, test.things, (k,)) for k in GAMES[game]['things']})
     code.save(out/f'{game}-{kind}.safetensors')
 
-def train_player(game, sees, seed, steps, frames, out):
-    g = DoomGame(game)
-    code = FrameCode.load(out/f'{game}-{SEEN_BY[sees]}.safetensors') if sees in SEEN_BY else None
-    cfg = PlayConfig(sees=sees, seed=seed, steps=steps, every=steps)
-    learn,test = (as_play(lesson(g, n, seed=s), g.keys, cfg, code) for n,s in ((frames, 10 + seed), (3000, 2)))
+def lessons(game, cfg, code, frames, out):
+    "The lessons, as they are seen: all seeds learn from the same, so they are kept"
+    parts = []
+    for n,seed in ((frames, 10), (3000, 2)):
+        path = out/f'lesson-{game}-{cfg.sees}-{n}-{seed}.npz'
+        if not path.exists():
+            g = DoomGame(game)
+            np.savez(path, **as_play(lesson(g, n, seed=seed), g.keys, cfg, code)._asdict())
+            g.close()
+        o = dict(np.load(path))
+        parts.append(Play(**{**o, 'seen':torch.from_numpy(o['seen']), 'keys':tuple(o['keys'].tolist())}))
+    return parts
+
+def train_player(path, game, cfg, frames, out, lags=(0,)):
+    code = FrameCode.load(out/f'{game}-{SEEN_BY[cfg.sees]}.safetensors') if cfg.sees in SEEN_BY else None
+    learn,test = lessons(game, cfg, code, frames, out)
     t = time.process_time()
     p = train_clone(learn, cfg, code, licence='Apache-2.0', game=game)
     t = time.process_time() - t
-    keep('clones', game, sees, seed, steps=steps, frames=frames, core_seconds=round(t), **{k:round(float(v), 4) for k,v in report(p, test).items()},
-         returns=returns(p, game, list(TESTS)))
-    p.save(out/f'{game}-{sees}-{seed}.safetensors')
+    for lag in lags:
+        keep(*path, *((lag,) if len(lags) > 1 else ()), steps=cfg.steps, frames=frames, core_seconds=round(t), **{k:round(float(v), 4) for k,v in report(p, test).items()},
+             returns=returns(p, game, list(TESTS), lag=lag))
+    p.save(out/('-'.join(map(str, path)) + '.safetensors'))
 
-def train_maze(steps, out):
-    "A clone of the expert of the maze, by the recordings that ship, every second frame; the last session is kept back"
-    recs = read_recordings(bundled('recordings'))
-    cfg = PlayConfig(sees='frames', size=128, steps=steps, every=steps, bs=8)
-    learn,test = (as_play(recorded(o, 2), recs[0].keys, cfg) for o in (recs[:-1], recs[-1:]))
-    p = train_clone(learn, cfg, licence='Apache-2.0', game='maze', rate=recs[0].info['rate']/2)
-    keep('clones', 'maze', 'frames', 0, steps=steps, frames=len(learn.held), **{k:round(float(v), 4) for k,v in report(p, test).items()})
-    p.save(out/'maze-frames-0.safetensors')
+def mirrored(l, keys):
+    "A lesson, and as it looks in a mirror beside it, above it, and in both: a maze has no sides"
+    at = {k:i for i,k in enumerate(keys)}
+    across,down = ([at[{**swap, **{v:k for k,v in swap.items()}}.get(k, k)] for k in keys] for swap in (dict(left='right'), dict(up='down')))
+    parts = [(l.frames, range(len(keys))), (l.frames[:,:,::-1], across), (l.frames[:,::-1], down), (l.frames[:,::-1,::-1], [across[i] for i in down])]
+    held = np.concatenate([l.held[:,list(o)] for _,o in parts])
+    n = l.game.max() + 1
+    return l._replace(frames=np.concatenate([f for f,_ in parts]), held=held, pressed=held, things=l.things*4, game=np.concatenate([l.game + i*n for i in range(4)]))
+
+def train_maze(cfg, folder, out):
+    "A clone of the expert of the maze, by recordings, every second frame; the last session is kept back"
+    recs = read_recordings(folder)
+    keys = recs[0].keys
+    learn,test = (as_play(o, keys, cfg) for o in (mirrored(recorded(recs[:-1], 2), keys), recorded(recs[-1:], 2)))
+    t = time.process_time()
+    p = train_clone(learn, cfg, licence='Apache-2.0', game='maze', rate=recs[0].info['rate']/2, size=recs[0].info['size'])
+    keep('clones', 'maze', cfg.sees, cfg.seed, steps=cfg.steps, frames=len(learn.held), core_seconds=round(time.process_time() - t),
+         **{k:round(float(v), 4) for k,v in report(p, test).items()})
+    p.save(out/f'clones-maze-{cfg.sees}-{cfg.seed}.safetensors')
 
 def known(game):
     "Expert and chance"
@@ -73,21 +100,42 @@ def known(game):
     keep('clones', game, 'expert', 0, returns=[play(g, Expert(g).act, s) for s in TESTS])
     keep('clones', game, 'random', 0, returns=[play(g, at_random(g, s), s) for s in TESTS])
 
+def in_maze(name, weights, levels=range(21, 31)):
+    "Games of a minute on the screen, in real time: of a clone, or of a player of nbs/50e_maze.ipynb"
+    player,games = Player.load(weights) if weights else None,[]
+    with maze_game(size=player.info.notes['size'] if player else None, limit=3600) as g:
+        for level in levels:
+            if player:
+                start_maze(g, level)
+                ms = np.percentile([o.ms for o in steer(g, player, player.info.notes['rate'])], (50, 99)).round(2).tolist()
+                end = maze_state(g.title)
+            else: ms,end = [],play_maze(g, maze_expert if name == 'expert' else maze_random(level), level)
+            games.append(dict(score=end['score'], caught=end['c'], ms=ms))
+            print(games[-1], flush=True)
+    keep('maze', name, games=games)
+
 @call_parse
 def main(
-    what:str, # 'code', 'clone' or 'known'
-    game:str, # A key of `GAMES`; 'maze' for a clone
-    kind:str='', # Of the encoder, or what the clone sees
-    seed:int=0, # Of a clone's first weights, batches and lessons
-    steps:int=900, # Batches
-    frames:int=30000, # Of the lessons
+    what:str, # 'known', 'code', 'clone', 'loss', 'late' or 'play'
+    game:str, # A key of `GAMES`, or 'maze'
+    kind:str='', # Of the encoder; what a clone sees; a loss; the name of a player of the maze
+    seed:int=0, # Of a clone's first weights and batches
+    lag:int=0, # Frames that a clone is taught to be late
+    steps:int=2000, # Batches
+    frames:int=60000, # Of the lessons
+    recordings:str='', # Folder of the recordings of the maze
+    weights:str='', # Of the clone that plays in the maze
     output:str='output/play', # Folder of the weights
 ):
     torch.set_num_threads(1)
     out = Path(output)
     out.mkdir(parents=True, exist_ok=True)
-    if what == 'code': train_code(game, kind, steps, frames, out)
-    elif what == 'clone' and game == 'maze': train_maze(steps, out)
-    elif what == 'clone': train_player(game, kind, seed, steps, frames, out)
+    cfg = dict(seed=seed, steps=steps, every=steps, size=128, bf16=True)
+    if (what, game) == ('clone', 'maze'): train_maze(PlayConfig(sees='frames', bs=8, forget=1., **cfg), recordings, out)
+    elif (what, game) == ('play', 'maze'): in_maze(kind, weights)
     elif what == 'known': known(game)
-    else: sys.exit(f"{what}: expected 'code', 'clone' or 'known'")
+    elif what == 'code': train_code(game, kind, steps, frames, out)
+    elif what == 'clone': train_player(('clones', game, kind, seed), game, PlayConfig(sees=kind, **cfg), frames, out)
+    elif what == 'loss': train_player(('losses', game, kind, seed), game, PlayConfig(sees='latent+things', loss=kind, **cfg), frames, out)
+    elif what == 'late': train_player(('late', game, lag), game, PlayConfig(sees='latent+things', lag=lag, **cfg), frames, out, (0, 2, 4))
+    else: sys.exit(f'{what}: no such thing to do')

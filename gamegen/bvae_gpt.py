@@ -6,7 +6,7 @@
 __all__ = ['PlayConfig', 'Block', 'Eyes', 'seen_shape', 'Marks', 'Clone', 'Play', 'ways_to_hold', 'Stretches', 'choice_loss',
            'play_step', 'look', 'recorded', 'as_play', 'Player', 'clone_trainer', 'train_clone', 'report']
 
-# %% ../nbs/50_bvae_gpt.ipynb #5d89831c
+# %% ../nbs/50_bvae_gpt.ipynb #8faf27bc
 import copy
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from .core import ConfigError, DataError, fixed_rng, opt
 from .games import Lesson
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
-from .latents import VAE, FrameCode, LatentConfig, to_size
+from .latents import VAE, FrameCode, LatentConfig, rise_and_fall, to_size
 from .train import TrainConfig, Trainer
 
-# %% ../nbs/50_bvae_gpt.ipynb #d6582fba
+# %% ../nbs/50_bvae_gpt.ipynb #7d7e9585
 @dataclass
 class PlayConfig(TrainConfig):
     "Settings of a player"
@@ -30,7 +30,7 @@ class PlayConfig(TrainConfig):
     every:int = opt(200, 'Batches in a round', lo=1, section='training')
     bs:int = opt(16, 'Stretches of play in a batch', lo=1, section='training')
     stretch:int = opt(64, 'Frames in a stretch', lo=2, hi=4096, section='training')
-    lr:float = opt(1e-3, 'Learning rate', lo=0., hi=1., section='training')
+    lr:float = opt(2e-3, 'Highest learning rate', lo=0., hi=1., section='training')
     ema:float = opt(.99, 'Decay of the averaged weights, 0 for none', lo=0., hi=1., section='training')
     collapse:float = opt(0., 'Not of use here', lo=0., hi=1., section='training')
     loss:str = opt('cross-entropy', 'What is minimised', choices=('cross-entropy', 'one-hot', 'original'), section='training')
@@ -71,13 +71,13 @@ class Block(nn.Module):
         c = self.context - 1
         return x + self.mlp(x), (k[:,:,max(0, k.shape[2]-c):], v[:,:,max(0, v.shape[2]-c):], place[max(0, len(place)-c):])
 
-# %% ../nbs/50_bvae_gpt.ipynb #13da42da
+# %% ../nbs/50_bvae_gpt.ipynb #7b143a95
 class Eyes(nn.Sequential):
-    "A CNN from frames `(n,1,size,size)` in bytes to `width` numbers"
-    def __init__(self, size, width):
-        n = {64:4, 128:5}[size]
-        c = [1, *(min(16*2**i, 64) for i in range(n))]
-        super().__init__(*(l for i,o in zip(c, c[1:]) for l in (nn.Conv2d(i, o, 4, 2, 1), nn.SiLU())), nn.Flatten(), nn.Linear(c[-1]*16, width))
+    "A CNN from bytes `(n,channels,size,size)` to `width` numbers"
+    def __init__(self, size, channels, width):
+        first = nn.Conv2d(channels, 16, size//16, size//32, size//64)    # large frames are shortened at once, so they cost little more
+        super().__init__(first, nn.SiLU(), *(l for i,o in ((16, 32), (32, 64), (64, 64)) for l in (nn.Conv2d(i, o, 4, 2, 1), nn.SiLU())),
+                         nn.Flatten(), nn.Linear(1024, width))
     def forward(self, x): return super().forward(x.float()/127.5 - 1)
 
 def seen_shape(
@@ -109,14 +109,14 @@ class Marks(nn.Module):
         if not self.spots: return h
         return h + self.spot((x[:,f:].view(len(x), self.spots, self.each) - m[f:])/d[f:]).amax(1)
 
-# %% ../nbs/50_bvae_gpt.ipynb #59e6e6e3
+# %% ../nbs/50_bvae_gpt.ipynb #f0218019
 class Clone(nn.Module):
     "From what is seen, and the keys held before, to scores of the ways to hold keys"
     def __init__(self, cfg:PlayConfig, choices, code:FrameCode=None):
         super().__init__()
         w = cfg.width
         self.register_buffer('choices', torch.as_tensor(choices, dtype=torch.float32))    # ways to hold keys `(ways,keys)`
-        self.eyes = Eyes(cfg.size, w) if code is None else Marks(*seen_shape(cfg, code), w)
+        self.eyes = Eyes(cfg.size, 1 if cfg.sees == 'one frame' else 2, w) if code is None else Marks(*seen_shape(cfg, code), w)
         self.past = nn.Linear(self.choices.shape[1] + 1, w)
         self.blocks = nn.ModuleList(Block(w, cfg.heads, cfg.context) for _ in range(0 if cfg.sees == 'one frame' else cfg.depth))
         self.head = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, len(self.choices)))
@@ -162,7 +162,7 @@ def ways_to_hold(
     order = np.argsort(-n, kind='stable')
     return ways[order], np.argsort(order)[which.reshape(-1)]
 
-# %% ../nbs/50_bvae_gpt.ipynb #1c60ed6c
+# %% ../nbs/50_bvae_gpt.ipynb #8ae7a3e0
 class Stretches:
     "Batches of stretches of play, none across the end of a game; batch `i` depends on nothing but the seed"
     def __init__(self, play:Play, which, cfg:PlayConfig):
@@ -186,7 +186,7 @@ class Stretches:
             y = self.which[idx + lag]
             change = torch.cat([torch.zeros(1, dtype=torch.bool), y[1:] != y[:-1]])
             real = torch.arange(at, at + s) < b
-            rows.append((self.play.seen[idx], self.past[idx], y, change, real))
+            rows.append((self.play.seen[idx], self.past[idx + lag], y, change, real))
         return tuple(torch.stack(o)[rank::world] for o in zip(*rows))
 
     def digest(self): return digest(self.play.seen.numpy(), self.play.held)
@@ -212,7 +212,7 @@ def play_step(nets, batch, cfg):
     loss = (choice_loss(scores, which, cfg.loss)*w).sum()/w.sum()
     return dict(loss=loss, right=((scores.argmax(-1) == which)*real).sum()/real.sum())
 
-# %% ../nbs/50_bvae_gpt.ipynb #161c42fe
+# %% ../nbs/50_bvae_gpt.ipynb #f8cf5fbf
 def look(
     frames,       # Bytes `(n,height,width,3)`
     prev,         # The frames before them
@@ -220,7 +220,8 @@ def look(
     code:FrameCode=None, # Of the encoder, where codes are seen
 ):
     "What a player sees of frames"
-    if cfg.sees in ('frames', 'one frame'): return to_size(frames, cfg.size)
+    if cfg.sees == 'one frame': return to_size(frames, cfg.size)
+    if cfg.sees == 'frames': return torch.cat([to_size(frames, cfg.size), to_size(prev, cfg.size)], 1)
     if code is None: raise ConfigError(f'sees: {cfg.sees!r} needs an encoder')
     z,(first,k,each) = code.encode(frames),seen_shape(cfg, code)
     if not k: return z[:,:first]
@@ -232,10 +233,10 @@ def look(
 
 def recorded(
     recs,    # Recordings of one game
-    every=1, # Every n-th frame
+    every=1, # Every n-th frame; each of the first `every` frames begins a game of its own, so none is lost
 ) -> Lesson:
     "Recordings as a lesson"
-    part = [(r.frames[::every].permute(0, 2, 3, 1).numpy(), r.held[::every]) for r in recs]
+    part = [(r.frames[i::every].permute(0, 2, 3, 1).numpy(), r.held[i::every]) for r in recs for i in range(every)]
     held = np.concatenate([h for _,h in part])
     return Lesson(np.concatenate([f for f,_ in part]), held, [[]]*len(held), np.repeat(np.arange(len(part)), [len(h) for _,h in part]), held)
 
@@ -251,7 +252,7 @@ def as_play(
     seen = torch.cat([look(lesson.frames[i:i+256], lesson.frames[before[i:i+256]], cfg, code) for i in range(0, len(starts), 256)])
     return Play(seen, lesson.held, lesson.pressed, starts, tuple(keys))
 
-# %% ../nbs/50_bvae_gpt.ipynb #895fc7d3
+# %% ../nbs/50_bvae_gpt.ipynb #64383a35
 class Player:
     "A trained clone, the names of its keys, and the encoder that it sees by"
     def __init__(self,
@@ -261,6 +262,12 @@ class Player:
         code:FrameCode=None,
         info:WeightsInfo=None, # Record of the training
     ): self.net,self.cfg,self.keys,self.code,self.info = net.cpu().float().eval().requires_grad_(False),cfg,tuple(keys),code,info
+
+    def past(self,
+        held, # Keys held before each moment `(...,keys)`
+    ):
+        "What it is told of them `(...,keys + 1)`: nothing, if it never was"
+        return torch.cat([held, torch.ones_like(held[...,:1])], -1)*(self.cfg.forget < 1)
 
     def save(self,
         path, # `.safetensors` file
@@ -286,7 +293,7 @@ class Player:
         if code: fill(code.net, part('code'), path)
         return cls(net, cfg, info.notes['keys'], code, info)
 
-# %% ../nbs/50_bvae_gpt.ipynb #9cf84d82
+# %% ../nbs/50_bvae_gpt.ipynb #ecc7e3ef
 def _adamw(params, lr):
     from fastai.optimizer import OptimWrapper
     return OptimWrapper(params, torch.optim.AdamW, lr=lr, weight_decay=.01, betas=(.9, .98))
@@ -305,7 +312,7 @@ def clone_trainer(
     if cfg.sees.startswith('latent'): net.eyes.measure(play.seen)
     def score(nets): return 1 - report(Player(copy.deepcopy(nets.avg('clone')), cfg, play.keys), test)['accuracy']
     return Trainer(dict(clone=net), dict(clone=play_step), Stretches(play, which, cfg), cfg, folder, score=score if test is not None else None,
-                   opt_func=_adamw, progress=progress)
+                   opt_func=_adamw, cbs=[rise_and_fall(cfg.lr)], progress=progress)
 
 def train_clone(
     play, cfg:PlayConfig=None, code=None, test=None, folder=None, progress=False, resume=False,
@@ -317,7 +324,7 @@ def train_clone(
     t.train(resume)
     return Player(t.nets.avg('clone'), t.cfg, play.keys, code, t.info('player', licence, keys=list(play.keys), code=asdict(code.cfg) if code else None, **notes))
 
-# %% ../nbs/50_bvae_gpt.ipynb #da277e7d
+# %% ../nbs/50_bvae_gpt.ipynb #7d481e9b
 def _f1(a, b): return 2*(a & b).sum()/max(1, a.sum() + b.sum())
 
 def report(
@@ -330,9 +337,8 @@ def report(
     said,true,last,change = [],[],[],[]
     for a,b in zip(starts, starts[1:]):
         if b - a <= lag + 1: continue
-        known = torch.cat([past[a:b], torch.ones(b - a, 1)], 1)
-        with torch.inference_mode(): o = net(test.seen[None,a:b], known[None])[0][0]
-        said.append(net.choices[o.argmax(1)].bool().numpy()[:b - a - lag][1:])
+        with torch.inference_mode(): o = net(test.seen[None,a:b-lag], player.past(past[None,a+lag:b]))[0][0]
+        said.append(net.choices[o.argmax(1)].bool().numpy()[1:])
         held = np.asarray(test.held[a:b], bool)
         true.append(held[lag:][1:]); last.append(np.asarray(test.pressed[a:b], bool)[lag:][:-1])
         change.append((held[lag:][1:] != held[lag:][:-1]).any(1))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LatentConfig', 'to_size', 'salience', 'thing_maps', 'Spots', 'VAE', 'latent_step', 'FrameCode', 'psnr',
-           'latent_trainer', 'train_latents', 'small_recall']
+           'rise_and_fall', 'latent_trainer', 'train_latents', 'small_recall']
 
 # %% ../nbs/50f_latents.ipynb #94ee42cc
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from .core import ConfigError, DataError, fixed_rng, opt
 from .io import WeightsInfo, fill, load_weights, save_weights
 from .train import TrainConfig, Trainer
 
-# %% ../nbs/50f_latents.ipynb #d74503cb
+# %% ../nbs/50f_latents.ipynb #01a3d94c
 @dataclass
 class LatentConfig(TrainConfig):
     "Settings of the frame encoder"
     steps:int = opt(4000, 'Batches to train on', lo=1, section='training')
     every:int = opt(500, 'Batches in a round', lo=1, section='training')
     bs:int = opt(32, 'Pictures in a batch', lo=2, section='training')
-    lr:float = opt(1e-3, 'Learning rate', lo=0., hi=1., section='training')
-    ema:float = opt(0., 'Decay of the averaged weights, 0 for none', lo=0., hi=1., section='training')
+    lr:float = opt(2e-3, 'Highest learning rate', lo=0., hi=1., section='training')
+    ema:float = opt(.99, 'Decay of the averaged weights, 0 for none', lo=0., hi=1., section='training')
     size:int = opt(64, 'Pixels across and down', choices=(64, 128), section='model')
     channels:int = opt(1, '3 for colour, 1 for grey', choices=(1, 3), section='model')
     latent:int = opt(64, 'Length of the code', lo=2, hi=1024, section='model')
@@ -226,7 +226,7 @@ class FrameCode:
         fill(net, {k:v.float() for k,v in ts.items()}, path)
         return cls(net, cfg, info)
 
-# %% ../nbs/50f_latents.ipynb #85fae163
+# %% ../nbs/50f_latents.ipynb #f0327768
 def psnr(
     made, x, # Pictures `(n,channels,height,width)`, numbers from 0 to 1 or bytes
 ) -> float:
@@ -234,6 +234,12 @@ def psnr(
     a,b = (o/255 if o.dtype == torch.uint8 else o for o in (made, x))
     return (-10*(a - b).square().mean((1, 2, 3)).clamp(min=1e-10).log10()).mean().item()
 
+def rise_and_fall(lr):
+    "A learning rate that rises to `lr` in a tenth of a run, and then falls to nothing"
+    from fastai.callback.schedule import ParamScheduler, combined_cos
+    return ParamScheduler(dict(lr=combined_cos(.1, lr/20, lr, lr/1000)))
+
+# %% ../nbs/50f_latents.ipynb #7a71ca11
 def latent_trainer(
     frames,           # Bytes, in the order of time
     cfg:LatentConfig,
@@ -253,10 +259,11 @@ def latent_trainer(
     show = to_size(held if held is not None else frames[-64:], cfg.size, cfg.channels)
     show = show[torch.linspace(0, len(show) - 1, min(len(show), 200)).long()]
     def score(nets):
-        x = show.float().to(nets.vae.where.device)/255
-        return -psnr(nets.vae.decode(nets.vae.encode(x)), x)
+        vae = nets.avg('vae')
+        x = show.float().to(vae.where.device)/255
+        return -psnr(vae.decode(vae.encode(x)), x)
     return Trainer(dict(vae=net), dict(vae=latent_step), TensorLoader(x, x[before], m, bs=cfg.bs, seed=cfg.seed), cfg, folder, score=score,
-                   sample=lambda nets: _page(nets.vae, show), progress=progress)
+                   sample=lambda nets: _page(nets.avg('vae'), show), cbs=[rise_and_fall(cfg.lr)], progress=progress)
 
 def _page(net, show):
     "Frames, what is left of them, samples, and steps along single numbers of the code, in [-1,1]"
@@ -276,7 +283,7 @@ def train_latents(
     cfg = cfg or LatentConfig()
     t = latent_trainer(frames, cfg, things, starts, held, folder, progress)
     t.train(resume)
-    return FrameCode(t.nets.vae, cfg, t.info('latents', licence))
+    return FrameCode(t.nets.avg('vae'), cfg, t.info('latents', licence))
 
 # %% ../nbs/50f_latents.ipynb #9ed76c73
 def small_recall(
