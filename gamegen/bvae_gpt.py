@@ -6,7 +6,7 @@
 __all__ = ['PlayConfig', 'Block', 'Eyes', 'seen_shape', 'Marks', 'Clone', 'Play', 'ways_to_hold', 'Stretches', 'choice_loss',
            'play_step', 'look', 'recorded', 'as_play', 'Player', 'clone_trainer', 'train_clone', 'report']
 
-# %% ../nbs/50_bvae_gpt.ipynb #8faf27bc
+# %% ../nbs/50_bvae_gpt.ipynb #83e5cc9e
 import copy
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from .core import ConfigError, DataError, fixed_rng, opt
 from .games import Lesson
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
-from .latents import VAE, FrameCode, LatentConfig, rise_and_fall, to_size
-from .train import TrainConfig, Trainer
+from .latents import VAE, FrameCode, LatentConfig, to_size
+from .train import TrainConfig, Trainer, rise_and_fall
 
 # %% ../nbs/50_bvae_gpt.ipynb #7d7e9585
 @dataclass

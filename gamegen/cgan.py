@@ -8,7 +8,7 @@ __all__ = ['CENTRE', 'SCALE', 'FLOOR', 'REACH', 'PIECE', 'conditions', 'gait_mom
            'cgan_trainer', 'train_match', 'make_waves', 'shipped', 'stream_match', 'generate_match', 'demo_match',
            'bench_minute', 'bench_hours']
 
-# %% ../nbs/10_cgan.ipynb #a53dfde6
+# %% ../nbs/10_cgan.ipynb #d938ef26
 import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -26,7 +26,7 @@ from .data import LABELS, RATE, validate_match
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
 from .lstm import LSTMConfig, NextAction, NextNet, gait_traits, train_next_action
 from .plan import K, Traits, draw_plan, fit_traits
-from .train import TrainConfig, Trainer, rival_loss, slopes
+from .train import TrainConfig, Trainer, hold_and_fall, rival_loss, slopes
 
 # %% ../nbs/10_cgan.ipynb #cc3f191e
 CENTRE,SCALE = np.array([3.8, 3.5, -.8]),np.array([.5, .4, .45])   # of traits: about their means and deviations
@@ -243,7 +243,7 @@ class Rows:
 
 def log_norms(match): return np.log(np.maximum(np.concatenate([g['norm'] for g in match]), FLOOR)).astype(np.float32)
 
-# %% ../nbs/10_cgan.ipynb #9683ed69
+# %% ../nbs/10_cgan.ipynb #895688ec
 class MatchModel:
     "All that makes matches: traits of each player, the next action, and the generator of the signal"
     def __init__(self,
@@ -254,11 +254,6 @@ class MatchModel:
     ):
         self.traits,self.following,self.gen,self.info = traits,following,gen.cpu().eval().requires_grad_(False),info
         self.players,self.range = list(traits),info.notes['range']
-
-def _decay(cfg):
-    "Keep the learning rate for half of the run, then bring it down in a straight line"
-    from fastai.callback.schedule import ParamScheduler, SchedLin, SchedNo, combine_scheds
-    return ParamScheduler({'lr':combine_scheds([.5, .5], [SchedNo(cfg.lr, cfg.lr), SchedLin(cfg.lr, cfg.lr/50)])})
 
 def cgan_trainer(
     matches:dict,      # `{player: match}`
@@ -280,7 +275,7 @@ def cgan_trainer(
     def sample(nets): return make_rows(_Averaged(nets), *(o.to(next(nets.parameters()).device) for o in plan), _most(cfg))
     adam = partial(OptimWrapper, opt=torch.optim.Adam, betas=(0., .99))
     return Trainer(nets, dict(critic=critic_step, gen=gen_step), loader, cfg, folder, sample=sample, draw=_draw_rows,
-                   opt_func=adam, cbs=[_decay(cfg)], progress=progress)
+                   opt_func=adam, cbs=[hold_and_fall(cfg.lr)], progress=progress)
 
 class _Averaged:
     def __init__(self, nets): self.gen = nets.avg('gen')

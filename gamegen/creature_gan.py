@@ -7,7 +7,7 @@ __all__ = ['CreatureConfig', 'mlp', 'hard', 'CreatureGen', 'wishes', 'draw_rows'
            'critic_step', 'gen_step', 'original', 'rival', 'quick_score', 'creature_trainer', 'level_shares',
            'level_means']
 
-# %% ../nbs/30c_creature_gan.ipynb #e1e91172
+# %% ../nbs/30c_creature_gan.ipynb #c2dfb25c
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from torch import nn
 from .batches import TensorLoader, noise
 from .core import fixed_rng, opt
 from .creature_table import Codec, Schema
-from .train import TrainConfig, Trainer, gradient_penalty, rival_loss, slopes
+from .train import TrainConfig, Trainer, gradient_penalty, hold_and_fall, rival_loss, slopes
 
 # %% ../nbs/30c_creature_gan.ipynb #f931fb84
 @dataclass
@@ -223,7 +223,7 @@ def gen_step(nets, batch, cfg):
         res = dict(loss=res['loss'] + cfg.matching*m, matched=m)
     return res
 
-# %% ../nbs/30c_creature_gan.ipynb #f3b39b76
+# %% ../nbs/30c_creature_gan.ipynb #58cd8ed9
 def original():
     "The first version's settings, as far as they were not mistakes: WGAN-GP, BatchNorm, LayerNorm, two learning rates"
     return CreatureConfig(lr=1e-4, lr_critic=4e-4, noise_dim=128, batch_norm=True, matching=0.)
@@ -252,7 +252,6 @@ def creature_trainer(
     progress=False, # Show a progress bar?
 ) -> Trainer:
     "A Trainer of generator and critic"
-    from fastai.callback.schedule import ParamScheduler, SchedLin, SchedNo, combine_scheds
     from fastai.optimizer import OptimWrapper
     v,codes = torch.tensor(df[schema.nums].to_numpy(), dtype=torch.float32),schema.codes(df)
     wrap = nn.utils.parametrizations.spectral_norm if cfg.spectral else lambda l: l
@@ -261,11 +260,9 @@ def creature_trainer(
         n = real_rows(gen.codec, v[:2], schema.hots(codes[:2]), torch.zeros(2, gen.wish_dim)).shape[1]
         critic = mlp(n, cfg.hidden, 1, cfg.depth, nn.LayerNorm if cfg.layer_norm else None, wrap)
     def sample(nets): return draw_rows(nets.avg('gen'), codes[:64], v[:64].sum(1, keepdim=True), torch.zeros(64, codes.shape[1]+1))[2]
-    lrs = np.array([cfg.lr_critic, cfg.lr])
-    fall = combine_scheds([.5, .5], [SchedNo(lrs, lrs), SchedLin(lrs, lrs/50)])
     return Trainer(dict(critic=critic, gen=gen), dict(critic=critic_step, gen=gen_step), TensorLoader(v, codes, bs=min(cfg.bs, len(v)), seed=cfg.seed),
                    cfg, folder, score=quick_score(schema, v, codes), sample=sample, lr=dict(gen=cfg.lr, critic=cfg.lr_critic),
-                   opt_func=partial(OptimWrapper, opt=torch.optim.Adam, betas=(0., .99), fused=True), cbs=[ParamScheduler({'lr':fall})], progress=progress)
+                   opt_func=partial(OptimWrapper, opt=torch.optim.Adam, betas=(0., .99), fused=True), cbs=[hold_and_fall(np.array([cfg.lr_critic, cfg.lr]))], progress=progress)
 
 # %% ../nbs/30c_creature_gan.ipynb #67d5ac3b
 def level_shares(

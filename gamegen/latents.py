@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LatentConfig', 'to_size', 'salience', 'thing_maps', 'Spots', 'VAE', 'latent_step', 'FrameCode', 'psnr',
-           'rise_and_fall', 'latent_trainer', 'train_latents', 'small_recall']
+           'latent_trainer', 'train_latents', 'small_recall']
 
-# %% ../nbs/50f_latents.ipynb #94ee42cc
+# %% ../nbs/50f_latents.ipynb #2e944f20
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from .batches import TensorLoader, noise
 from .core import ConfigError, DataError, fixed_rng, opt
 from .io import WeightsInfo, fill, load_weights, save_weights
-from .train import TrainConfig, Trainer
+from .train import TrainConfig, Trainer, rise_and_fall
 
 # %% ../nbs/50f_latents.ipynb #01a3d94c
 @dataclass
@@ -226,18 +226,13 @@ class FrameCode:
         fill(net, {k:v.float() for k,v in ts.items()}, path)
         return cls(net, cfg, info)
 
-# %% ../nbs/50f_latents.ipynb #f0327768
+# %% ../nbs/50f_latents.ipynb #9fd1d252
 def psnr(
     made, x, # Pictures `(n,channels,height,width)`, numbers from 0 to 1 or bytes
 ) -> float:
     "Mean of the pictures' signal-to-noise ratios, in decibels"
     a,b = (o/255 if o.dtype == torch.uint8 else o for o in (made, x))
     return (-10*(a - b).square().mean((1, 2, 3)).clamp(min=1e-10).log10()).mean().item()
-
-def rise_and_fall(lr):
-    "A learning rate that rises to `lr` in a tenth of a run, and then falls to nothing"
-    from fastai.callback.schedule import ParamScheduler, combined_cos
-    return ParamScheduler(dict(lr=combined_cos(.1, lr/20, lr, lr/1000)))
 
 # %% ../nbs/50f_latents.ipynb #7a71ca11
 def latent_trainer(

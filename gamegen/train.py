@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['TrainConfig', 'ramped_average', 'Nets', 'Trainer', 'Average', 'spread', 'Rounds', 'save_picture', 'checkpoints',
-           'save_checkpoint', 'restore_best', 'load_checkpoint', 'gradient_penalty', 'rival_loss', 'slopes']
+           'save_checkpoint', 'restore_best', 'load_checkpoint', 'hold_and_fall', 'rise_and_fall', 'gradient_penalty',
+           'rival_loss', 'slopes']
 
-# %% ../nbs/03_train.ipynb #007a2edc
+# %% ../nbs/03_train.ipynb #f0360255
 import csv, json, math, os, time, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ with warnings.catch_warnings():
     from fastai.callback.core import (Callback, CancelBackwardException, CancelFitException, CancelStepException,
                                       TrainEvalCallback)
     from fastai.callback.progress import ProgressCallback
+    from fastai.callback.schedule import ParamScheduler, SchedLin, SchedNo, combine_scheds, combined_cos
     from fastai.learner import Learner
     from fastai.optimizer import OptimWrapper
 
@@ -416,6 +418,19 @@ def info(self:Trainer,
 ) -> WeightsInfo:
     "What `save_weights` wants to know about this run"
     return WeightsInfo(model, asdict(self.cfg), self.nets.it, self.cfg.seed, self.data_digest, licence, notes)
+
+# %% ../nbs/03_train.ipynb #5161726c
+def hold_and_fall(
+    lr, # A number, or an array with one for each net
+):
+    "Keep the learning rate for half of the run, then bring it down in a straight line to a fiftieth"
+    return ParamScheduler({'lr':combine_scheds([.5, .5], [SchedNo(lr, lr), SchedLin(lr, lr/50)])})
+
+def rise_and_fall(
+    lr, # The highest
+):
+    "Bring the learning rate up in a tenth of the run, then down to nearly nothing"
+    return ParamScheduler({'lr':combined_cos(.1, lr/20, lr, lr/1000)})
 
 # %% ../nbs/03_train.ipynb #6ea47a52
 def gradient_penalty(
