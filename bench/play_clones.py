@@ -2,10 +2,12 @@
 
 `python bench/play_clones.py code GAME --kind KIND` trains an encoder of a kind in `CODES`; `clone GAME --kind SEES --seed S` a
 clone, which takes the encoder that `SEEN_BY` names; `loss GAME --kind LOSS` and `late GAME --lag N` clones that see `latent+things`,
-trained by another loss, and to answer late; `known GAME` plays the expert and chance; `clone maze --recordings FOLDER` trains a clone for the
-game on the screen, and `play maze --kind NAME --weights FILE` lets it play there. All add their figures to bench/play_scores.json and leave weights in the output folder.
+trained by another loss, and to answer late; `known GAME` plays the expert and chance; `record maze --recordings FOLDER` records lessons of
+the game on the screen, `clone maze --recordings FOLDER` trains a clone by them, and `play maze --kind NAME --weights FILE` lets it play there. All add their figures to bench/play_scores.json and leave weights in the output folder.
 """
 import json
+import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,10 +17,10 @@ import torch
 from fastcore.script import call_parse
 
 from gamegen.bvae_gpt import Play, PlayConfig, Player, as_play, recorded, report, train_clone
-from gamegen.core import atomic_write
+from gamegen.core import atomic_write, bundled
 from gamegen.games import GAMES, DoomGame, Expert, at_random, lesson, play
 from gamegen.latents import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
-from gamegen.maze import maze_expert, maze_game, maze_random, maze_state, play_maze, start_maze
+from gamegen.maze import maze_expert, maze_game, maze_random, maze_state, play_maze, record_maze, start_maze
 from gamegen.play import returns, steer
 from gamegen.recordings import read_recordings
 
@@ -26,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'play_scores.json'
 CODES = dict(plain=dict(focus=0.), focus=dict(focus=3.), spots=dict(focus=0., spots=5), things=dict(focus=0., spots=5, things=.1))
 SEEN_BY = {'latent':'plain', 'latent+things':'things'}
+SPOTTED = dict(take_cover=('DoomImpBall',))    # what spots learn to find, where not all things: imps are many, and took them from the fireballs
 TESTS = range(900, 930)     # seeds of the games that all clones play
 
 def keep(*path, **row):
@@ -40,9 +43,10 @@ def keep(*path, **row):
 def train_code(game, kind, steps, frames, out):
     g = DoomGame(game)
     learn,test = lesson(g, frames, seed=1),lesson(g, 1500, seed=2)
+    things = [[o for o in found if o.name in SPOTTED.get(game, GAMES[game]['things'])] for found in learn.things]
     cfg = LatentConfig(size=128, latent=128, steps=steps, every=500, collapse=0., **CODES[kind])
     t = time.process_time()
-    code = train_latents(learn.frames, cfg, learn.things, learn.starts, test.frames, licence='Apache-2.0')
+    code = train_latents(learn.frames, cfg, things, learn.starts, test.frames, licence='Apache-2.0')
     t = time.process_time() - t
     x = to_size(test.frames, 128)
     made = code.decode(code.encode(test.frames))
@@ -74,22 +78,47 @@ def train_player(path, game, cfg, frames, out, lags=(0,)):
              returns=returns(p, game, list(TESTS), lag=lag))
     p.save(out/('-'.join(map(str, path)) + '.safetensors'))
 
-def mirrored(l, keys):
-    "A lesson, and as it looks in a mirror beside it, above it, and in both: a maze has no sides"
-    at = {k:i for i,k in enumerate(keys)}
-    across,down = ([at[{**swap, **{v:k for k,v in swap.items()}}.get(k, k)] for k in keys] for swap in (dict(left='right'), dict(up='down')))
-    parts = [(l.frames, range(len(keys))), (l.frames[:,:,::-1], across), (l.frames[:,::-1], down), (l.frames[:,::-1,::-1], [across[i] for i in down])]
-    held = np.concatenate([l.held[:,list(o)] for _,o in parts])
-    n = l.game.max() + 1
-    return l._replace(frames=np.concatenate([f for f,_ in parts]), held=held, pressed=held, things=l.things*4, game=np.concatenate([l.game + i*n for i in range(4)]))
+def mirrored(lesson, keys, cfg):
+    "A lesson as a player sees it, then as it looks in a mirror beside it, above it, and in both: a maze has no sides"
+    other,n,seen,rest = dict(left='right', right='left', up='down', down='up'),len(lesson.held),None,[]
+    for i,(across,down) in enumerate(((1, 1), (-1, 1), (1, -1), (-1, -1))):
+        order = [keys.index(other[k] if (across if k in ('left', 'right') else down) < 0 else k) for k in keys]
+        p = as_play(lesson._replace(frames=lesson.frames[:,::down,::across], held=lesson.held[:,order], pressed=lesson.pressed[:,order]), keys, cfg)
+        if seen is None: seen = p.seen.new_empty(4*n, *p.seen.shape[1:])    # in place: four copies are gigabytes
+        seen[i*n:(i+1)*n] = p.seen
+        rest.append(p[1:4])
+    return Play(seen, *(np.concatenate(o) for o in zip(*rest)), tuple(keys))
+
+class Slips:
+    "The expert of the maze, who now and then holds a wrong key for a moment, so that recordings show the way back"
+    __name__ = 'an expert that slips'
+    def __init__(self, seed): self.rng,self.until,self.keys = random.Random(seed),-1,set()
+    def __call__(self, s):
+        if s['step'] < self.until - 30: self.until = -1     # a new game
+        if s['step'] >= self.until:
+            if self.rng.random() >= .012: return maze_expert(s)
+            self.until,self.keys = s['step'] + self.rng.randint(4, 12),set(self.rng.sample(('up', 'down', 'left', 'right'), 1))
+        return self.keys
+
+def record_lessons(folder):
+    "Half an hour of the maze, in real time: ten sessions of the expert, twenty of one that slips, and the three that ship"
+    record_maze(folder/'expert', range(41, 51), 50)
+    record_maze(folder/'erring', range(61, 81), 50, policy=Slips(61))
+    for kind in ('erring', 'expert'):
+        for o in sorted((folder/kind).iterdir()): o.rename(folder/f'{kind}-{o.name}')
+        (folder/kind).rmdir()
+    for o in sorted(bundled('recordings').glob('maze-*')): shutil.copytree(o, folder/f'bundled-{o.name}')
 
 def train_maze(cfg, folder, out):
-    "A clone of the expert of the maze, by recordings, every second frame; the last session is kept back"
+    "A clone of the expert of the maze, by recordings, every second frame; the last session is kept back. What the keys at a frame do, the frame may show: so those of the next are learned"
     recs = read_recordings(folder)
-    keys = recs[0].keys
-    learn,test = (as_play(o, keys, cfg) for o in (mirrored(recorded(recs[:-1], 2), keys), recorded(recs[-1:], 2)))
+    keys,info = recs[0].keys,recs[0].info
+    lesson,test = recorded(recs[:-1], 2),as_play(recorded(recs[-1:], 2), keys, cfg)
+    del recs      # gigabytes
+    learn = mirrored(lesson, keys, cfg)
+    del lesson
     t = time.process_time()
-    p = train_clone(learn, cfg, licence='Apache-2.0', game='maze', rate=recs[0].info['rate']/2, size=recs[0].info['size'])
+    p = train_clone(learn, cfg, licence='Apache-2.0', game='maze', rate=info['rate']/2, size=info['size'])
     keep('clones', 'maze', cfg.sees, cfg.seed, steps=cfg.steps, frames=len(learn.held), core_seconds=round(time.process_time() - t),
          **{k:round(float(v), 4) for k,v in report(p, test).items()})
     p.save(out/f'clones-maze-{cfg.sees}-{cfg.seed}.safetensors')
@@ -116,7 +145,7 @@ def in_maze(name, weights, levels=range(21, 31)):
 
 @call_parse
 def main(
-    what:str, # 'known', 'code', 'clone', 'loss', 'late' or 'play'
+    what:str, # 'known', 'code', 'clone', 'loss', 'late', 'record' or 'play'
     game:str, # A key of `GAMES`, or 'maze'
     kind:str='', # Of the encoder; what a clone sees; a loss; the name of a player of the maze
     seed:int=0, # Of a clone's first weights and batches
@@ -131,7 +160,8 @@ def main(
     out = Path(output)
     out.mkdir(parents=True, exist_ok=True)
     cfg = dict(seed=seed, steps=steps, every=steps, size=128, bf16=True)
-    if (what, game) == ('clone', 'maze'): train_maze(PlayConfig(sees='frames', bs=8, forget=1., **cfg), recordings, out)
+    if (what, game) == ('record', 'maze'): record_lessons(Path(recordings))
+    elif (what, game) == ('clone', 'maze'): train_maze(PlayConfig(sees='frames', channels=3, forget=1., change=8., lag=1, **{**cfg, 'size':64}), recordings, out)
     elif (what, game) == ('play', 'maze'): in_maze(kind, weights)
     elif what == 'known': known(game)
     elif what == 'code': train_code(game, kind, steps, frames, out)

@@ -22,7 +22,7 @@ from .io import WeightsInfo, digest, fill, load_weights, save_weights
 from .latents import VAE, FrameCode, LatentConfig, to_size
 from .train import TrainConfig, Trainer, rise_and_fall
 
-# %% ../nbs/50_bvae_gpt.ipynb #7d7e9585
+# %% ../nbs/50_bvae_gpt.ipynb #4d9879d3
 @dataclass
 class PlayConfig(TrainConfig):
     "Settings of a player"
@@ -39,6 +39,7 @@ class PlayConfig(TrainConfig):
     lag:int = opt(0, 'Frames from what is seen to the key that answers it', lo=0, hi=60, section='training')
     sees:str = opt('latent', 'What the player sees', choices=('latent', 'latent+things', 'frames', 'one frame'), section='model')
     size:int = opt(64, 'Pixels of a frame across and down, where frames are seen', choices=(64, 128), section='model')
+    channels:int = opt(1, '3 to see frames in colour, 1 for grey', choices=(1, 3), section='model')
     width:int = opt(128, 'Numbers that stand for a moment', lo=8, hi=4096, section='model')
     heads:int = opt(4, 'Heads of attention', lo=1, hi=64, section='model')
     depth:int = opt(3, 'Layers of attention', lo=1, hi=64, section='model')
@@ -71,13 +72,13 @@ class Block(nn.Module):
         c = self.context - 1
         return x + self.mlp(x), (k[:,:,max(0, k.shape[2]-c):], v[:,:,max(0, v.shape[2]-c):], place[max(0, len(place)-c):])
 
-# %% ../nbs/50_bvae_gpt.ipynb #7b143a95
+# %% ../nbs/50_bvae_gpt.ipynb #d09b6f0c
 class Eyes(nn.Sequential):
     "A CNN from bytes `(n,channels,size,size)` to `width` numbers"
     def __init__(self, size, channels, width):
-        first = nn.Conv2d(channels, 16, size//16, size//32, size//64)    # large frames are shortened at once, so they cost little more
-        super().__init__(first, nn.SiLU(), *(l for i,o in ((16, 32), (32, 64), (64, 64)) for l in (nn.Conv2d(i, o, 4, 2, 1), nn.SiLU())),
-                         nn.Flatten(), nn.Linear(1024, width))
+        def part(i, o, *how): return nn.Conv2d(i, o, *how, bias=False), nn.BatchNorm2d(o), nn.SiLU()
+        first = part(channels, 16, size//16, size//32, size//64)    # large frames are shortened at once, so they cost little more
+        super().__init__(*first, *(l for i,o in ((16, 32), (32, 64), (64, 64)) for l in part(i, o, 4, 2, 1)), nn.Flatten(), nn.Linear(1024, width))
     def forward(self, x): return super().forward(x.float()/127.5 - 1)
 
 def seen_shape(
@@ -109,14 +110,14 @@ class Marks(nn.Module):
         if not self.spots: return h
         return h + self.spot((x[:,f:].view(len(x), self.spots, self.each) - m[f:])/d[f:]).amax(1)
 
-# %% ../nbs/50_bvae_gpt.ipynb #f0218019
+# %% ../nbs/50_bvae_gpt.ipynb #323c2f2b
 class Clone(nn.Module):
     "From what is seen, and the keys held before, to scores of the ways to hold keys"
     def __init__(self, cfg:PlayConfig, choices, code:FrameCode=None):
         super().__init__()
         w = cfg.width
         self.register_buffer('choices', torch.as_tensor(choices, dtype=torch.float32))    # ways to hold keys `(ways,keys)`
-        self.eyes = Eyes(cfg.size, 1 if cfg.sees == 'one frame' else 2, w) if code is None else Marks(*seen_shape(cfg, code), w)
+        self.eyes = Eyes(cfg.size, cfg.channels*(1 if cfg.sees == 'one frame' else 2), w) if code is None else Marks(*seen_shape(cfg, code), w)
         self.past = nn.Linear(self.choices.shape[1] + 1, w)
         self.blocks = nn.ModuleList(Block(w, cfg.heads, cfg.context) for _ in range(0 if cfg.sees == 'one frame' else cfg.depth))
         self.head = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, len(self.choices)))
@@ -212,7 +213,7 @@ def play_step(nets, batch, cfg):
     loss = (choice_loss(scores, which, cfg.loss)*w).sum()/w.sum()
     return dict(loss=loss, right=((scores.argmax(-1) == which)*real).sum()/real.sum())
 
-# %% ../nbs/50_bvae_gpt.ipynb #f8cf5fbf
+# %% ../nbs/50_bvae_gpt.ipynb #ffd3ee45
 def look(
     frames,       # Bytes `(n,height,width,3)`
     prev,         # The frames before them
@@ -220,8 +221,8 @@ def look(
     code:FrameCode=None, # Of the encoder, where codes are seen
 ):
     "What a player sees of frames"
-    if cfg.sees == 'one frame': return to_size(frames, cfg.size)
-    if cfg.sees == 'frames': return torch.cat([to_size(frames, cfg.size), to_size(prev, cfg.size)], 1)
+    if cfg.sees == 'one frame': return to_size(frames, cfg.size, cfg.channels)
+    if cfg.sees == 'frames': return torch.cat([to_size(o, cfg.size, cfg.channels) for o in (frames, prev)], 1)
     if code is None: raise ConfigError(f'sees: {cfg.sees!r} needs an encoder')
     z,(first,k,each) = code.encode(frames),seen_shape(cfg, code)
     if not k: return z[:,:first]
@@ -231,6 +232,7 @@ def look(
     moved = (a - b).gather(1, at[...,1]*code.cfg.size + at[...,0])
     return torch.cat([z[:,:first], torch.cat([s, moved[...,None]], 2).flatten(1)], 1)
 
+# %% ../nbs/50_bvae_gpt.ipynb #62b8af05
 def recorded(
     recs,    # Recordings of one game
     every=1, # Every n-th frame; each of the first `every` frames begins a game of its own, so none is lost

@@ -234,7 +234,7 @@ def psnr(
     a,b = (o/255 if o.dtype == torch.uint8 else o for o in (made, x))
     return (-10*(a - b).square().mean((1, 2, 3)).clamp(min=1e-10).log10()).mean().item()
 
-# %% ../nbs/50f_latents.ipynb #7a71ca11
+# %% ../nbs/50f_latents.ipynb #41dd5d12
 def latent_trainer(
     frames,           # Bytes, in the order of time
     cfg:LatentConfig,
@@ -261,14 +261,15 @@ def latent_trainer(
                    sample=lambda nets: _page(nets.avg('vae'), show), cbs=[rise_and_fall(cfg.lr)], progress=progress)
 
 def _page(net, show):
-    "Frames, what is left of them, samples, and steps along single numbers of the code, in [-1,1]"
+    "Frames, what is left of them, pictures of codes drawn like theirs, and steps along the five ways in which their codes vary most"
     x = show[torch.linspace(0, len(show) - 1, 8).long()].float().to(net.where.device)/255
-    mu,logvar = net.middle(x)
-    z = noise(8, net.first, device=x.device)
-    used = (mu.var(0)/(logvar.exp().mean(0) + 1e-6)).argsort(descending=True)[:5]
-    steps = mu[:1].repeat(40, 1)
-    for i,j in enumerate(used): steps[8*i:8*i+8, j] = torch.linspace(-3, 3, 8, device=x.device)
-    return torch.cat([x, *(net.decode(o) for o in (net.encode(x), z, steps))]).clamp(0, 1)*2 - 1
+    mu = torch.cat([net.middle(o.float().to(x.device)/255)[0] for o in show.split(64)])
+    mid = mu.mean(0)
+    _,spread,ways = torch.linalg.svd((mu - mid)/len(mu)**.5, full_matrices=False)
+    ways = ways*spread[:,None]
+    z = mid + noise(8, len(ways), device=x.device)@ways
+    steps = mid + torch.linspace(-2, 2, 8, device=x.device)[:,None]*ways[:5,None]
+    return torch.cat([x, *(net.decode(o) for o in (net.encode(x), z, steps.flatten(0, 1)))]).clamp(0, 1)*2 - 1
 
 def train_latents(
     frames, cfg:LatentConfig=None, things=None, starts=None, held=None, folder=None, progress=False, resume=False,

@@ -111,7 +111,7 @@ def steer(
         if amiss and amiss.startswith('paused'): time.sleep(.1)     # the window will have the focus again, or it will not
         if rate: due = max(due + 1/rate, time.monotonic() - 1/rate); time.sleep(max(0, due - time.monotonic()))
 
-# %% ../nbs/50g_play.ipynb #d010f671
+# %% ../nbs/50g_play.ipynb #eab83b3f
 def page(
     m:Moment,
     player:Player,
@@ -120,7 +120,7 @@ def page(
     "A moment of play, drawn"
     f = Image.fromarray(m.frame)
     f = f.resize((height*f.width//f.height//2*2, height), Image.Resampling.NEAREST)
-    seen,z = to_size(m.frame[None], player.cfg.size),None
+    seen,z = to_size(m.frame[None], player.cfg.size, player.cfg.channels),None
     if player.code: seen = player.code.decode(z := player.code.encode(m.frame[None]))
     side = height*2//3
     out = Image.new('RGB', (f.width + side + 30, height + 60), (24, 24, 28))
@@ -181,7 +181,7 @@ class Window:
         return not any(e.type == self.pg.QUIT or e.type == self.pg.KEYDOWN and e.key == self.pg.K_ESCAPE for e in self.pg.event.get())
     def close(self): self.pg.display.quit()
 
-# %% ../nbs/50g_play.ipynb #679dc45c
+# %% ../nbs/50g_play.ipynb #b83720ca
 @call_parse
 def main(
     game:str='defend_the_center', # A game of Doom; 'maze'; with --window any name
@@ -203,7 +203,7 @@ def main(
     with ExitStack() as stack:
         show = stack.enter_context(closing(Window(f'gamegen: {game}'))) if live else None
         if game == 'maze': g = stack.enter_context(maze_game(seed=seed or 1, size=player.info.notes.get('size'), limit=seconds))
-        elif window: g = stack.enter_context(ScreenGame(player.keys, window, limit=seconds))
+        elif window: g = stack.enter_context(ScreenGame(player.keys, window, size=player.info.notes.get('size'), limit=seconds))
         else:
             g = stack.enter_context(closing(DoomGame(game)))
             g.reset(seed)
