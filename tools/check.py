@@ -11,7 +11,7 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
 MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'capture', 'maze',
-          'latents', 'bvae_gpt', 'play', 'monsters'}
+          'latents', 'bvae_gpt', 'play', 'stylegan', 'ada', 'monster_scores', 'monsters', 'monster_explore', 'animate'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -33,6 +33,12 @@ MAY = {
     'sprites':  {'core', 'images'},
     'sprite_sources': {'core', 'sprites'},
     'collect':  {'core', 'images'},
+    'sheets':   {'core', 'images', 'sprites'},
+    'deliver':  {'core', 'sprites'},
+    'plants':   {'core', 'frames', 'sprites'},
+    'copies':   {'core', 'sprites'},
+    'clean':    {'core', 'copies', 'features', 'sprites'},
+    'labeller': {'core', 'clean', 'sprites'},
     'explore':  BASE,
     **{m:BASE for m in MODELS},
     'plan':     BASE | {'lstm'},
@@ -48,6 +54,12 @@ MAY = {
     'maze':     BASE | {'capture', 'recordings', 'screen'},
     'bvae_gpt': BASE | {'games', 'latents'},
     'play':     BASE | {'bvae_gpt', 'frames', 'games', 'latents', 'maze', 'screen'},
+    'stylegan': BASE | {'frame_nets'},
+    'ada':      {'core', 'batches'},
+    'monster_scores': BASE | {'stylegan'},
+    'monsters': BASE | {'ada', 'monster_scores', 'sprites', 'stylegan'},
+    'monster_explore': BASE | {'monsters', 'stylegan'},
+    'animate':  BASE | {'ada', 'sheets', 'sprites', 'stylegan'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
