@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['exhibits', 'benchmarks', 'GamegenError', 'ConfigError', 'DataError', 'WeightsError', 'TrainingError', 'opt',
            'allowed', 'checked', 'Config', 'atomic_write', 'config_cli', 'seed_everything', 'seed_worker', 'rng_state',
-           'set_rng_state', 'fixed_rng', 'pick_device', 'bundled', 'exhibit', 'benchmark', 'find_registered']
+           'set_rng_state', 'fixed_rng', 'pick_device', 'one_thread', 'bundled', 'exhibit', 'benchmark',
+           'find_registered']
 
 # %% ../nbs/01_core.ipynb #e86d65fa
 import configparser, difflib, importlib, inspect, json, math, os, pkgutil, random, tempfile, typing
@@ -296,6 +297,16 @@ def pick_device(
     except RuntimeError: raise ConfigError(f"device: expected 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'; got {name!r}") from None
     if dev.type == 'cuda' and not torch.cuda.is_available(): raise ConfigError(f'device: {name!r} asked for, but no CUDA device is here')
     return dev
+
+# %% ../nbs/01_core.ipynb #2258af7d
+@contextmanager
+def one_thread():
+    "Compute on one core inside the block"
+    import torch
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(n)
 
 # %% ../nbs/01_core.ipynb #71d15ff8
 def bundled(

@@ -6,7 +6,7 @@
 __all__ = ['SPRINT', 'STEPS', 'MEANING', 'match_to_json', 'sprints', 'match_summary', 'compare_matches', 'write_matches', 'main',
            'train_on', 'train_main', 'picture', 'verdicts', 'match_report', 'match_panel', 'match_player']
 
-# %% ../nbs/10b_football.ipynb #9867c2b9
+# %% ../nbs/10b_football.ipynb #e78612ed
 import base64, html, io, json, os, sys
 import time as clock
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from fastcore.script import call_parse
 
-from .core import ConfigError, DataError, TrainingError, atomic_write
+from .core import ConfigError, DataError, TrainingError, atomic_write, one_thread
 from .data import LABELS, match_frame, read_match, validate_match, write_match
 
 # %% ../nbs/10b_football.ipynb #99fa5a5c
@@ -158,7 +158,7 @@ def _players(files):
     if not res: raise DataError('files: none given; expected at least one match')
     return res
 
-# %% ../nbs/10b_football.ipynb #5793aa70
+# %% ../nbs/10b_football.ipynb #2efdfe7f
 def train_on(
     files,           # Match files; a player is called after his file
     out,             # Weights to write, `.safetensors`
@@ -183,14 +183,12 @@ def train_on(
     _may_write([out, *pages], overwrite)
     for o in checkpoints(folder).values() if overwrite and not resume else []: o.unlink()    # starts over
     for p,m in zip(files, matches.values()): say(f'{p}: {len(m)} gaits')
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: model = train_match(matches, cfg, folder=folder, resume=resume, progress=progress)
+    try:
+        with one_thread(): model = train_match(matches, cfg, folder=folder, resume=resume, progress=progress)
     except DataError as e: raise DataError(f"{', '.join(map(str, files))}: {e}") from None
     except KeyboardInterrupt:
         at = max(checkpoints(folder), default=0)
         raise KeyboardInterrupt(f'stopped; {folder} holds {at} of {steps} steps; go on with --resume (resume=True)') from None
-    finally: torch.set_num_threads(n)
     if model.stopped: raise TrainingError(f'{out}: not written, for the training stopped: {model.stopped}')
     model.save(out, overwrite)
     say(f'{out}: weights after {steps} steps; to use them: gamegen-match --weights {out}')

@@ -327,7 +327,13 @@ def _ranked(folder):
     scores = {k:read_record(p, 'checkpoint')['score'] for k,p in checkpoints(folder).items()}
     return sorted((k for k,v in scores.items() if v is not None), key=lambda k: (scores[k], k))
 
-# %% ../nbs/03_train.ipynb #178af10f
+# %% ../nbs/03_train.ipynb #6c436db0
+def _keep_best(learn):
+    "Delete the checkpoints that are neither of this step nor among the best"
+    best = _ranked(learn.folder)[:learn.cfg.keep]
+    for k,p in checkpoints(learn.folder).items():
+        if k != learn.nets.it and k not in best: p.unlink()
+
 def save_checkpoint(learn):
     "Write the newest checkpoint and the log, and delete what is neither newest nor among the best"
     step,score = learn.nets.it,learn.history[-1].get('score')
@@ -339,9 +345,7 @@ def save_checkpoint(learn):
     with atomic_write(learn.folder/'log.csv') as f: pd.DataFrame(learn.history).to_csv(f, index=False)
     record = dict(step=step, score=score, config=asdict(learn.cfg), data=learn.data_digest, threads=torch.get_num_threads())
     write_tensors(learn.folder/'checkpoints'/f'step-{step:08d}.safetensors', _state(learn), 'checkpoint', record)
-    best = _ranked(learn.folder)[:learn.cfg.keep]
-    for k,p in checkpoints(learn.folder).items():
-        if k != step and k not in best: p.unlink()
+    _keep_best(learn)
 
 def restore_best(learn):
     "Put the nets back to the best checkpoint, the newest where none has a score; returns its step"
@@ -390,7 +394,7 @@ def _same_run(learn, rec, path):
     if learn.dls.device.type == 'cpu' and rec['threads'] != torch.get_num_threads():
         warnings.warn(f"{rec['threads']} threads then, {torch.get_num_threads()} now: sums may round differently")
 
-# %% ../nbs/03_train.ipynb #29e83d00
+# %% ../nbs/03_train.ipynb #f54db273
 @patch
 def train(self:Trainer,
     resume:bool=False, # Go on from the newest checkpoint of the folder, if there is one?
@@ -404,6 +408,7 @@ def train(self:Trainer,
     if self.folder and rank_world()[0] == 0:
         (self.folder/'checkpoints').mkdir(parents=True, exist_ok=True)
         for o in self.folder.rglob('.*.tmp'): o.unlink()   # what a killed run was writing
+        _keep_best(self)                                   # nor may it have come to this
         self.cfg.save(self.folder/'config.ini')
     if self.nets.it < self.cfg.steps:
         with nullcontext() if hasattr(self, 'progress') else self.no_logging():
