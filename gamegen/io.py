@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['digest', 'write_tensors', 'read_record', 'read_tensors', 'WeightsInfo', 'save_weights', 'load_weights', 'fill',
-           'bundled_weights']
+           'write_onnx', 'bundled_weights']
 
-# %% ../nbs/01a_io.ipynb #c092ed54
+# %% ../nbs/01a_io.ipynb #1d50f5dd
 import hashlib, json, math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from .core import WeightsError, atomic_write, bundled
+from .core import ConfigError, DataError, WeightsError, atomic_write, bundled
 
 # %% ../nbs/01a_io.ipynb #63bb6d0b
 def digest(
@@ -149,6 +149,44 @@ def fill(
             if show(ts.get(k)) != show(want.get(k))]
     if diff: raise WeightsError(f"{source}: {len(diff)} tensors do not fit the model: {'; '.join(diff[:3])}{'...' if diff[3:] else ''}")
     net.load_state_dict({k:v.to(want[k].dtype) for k,v in ts.items()})
+
+# %% ../nbs/01a_io.ipynb #e62456db
+def _halve(graph):
+    "Store weights in half precision, and widen them, where that changes none"
+    from onnx import TensorProto, helper, numpy_helper
+    for w in list(graph.initializer):
+        if w.data_type != TensorProto.FLOAT: continue
+        a = numpy_helper.to_array(w)
+        if a.size < 1000 or (a.astype(np.float16) != a).any(): continue
+        graph.initializer.remove(w)
+        graph.initializer.append(numpy_helper.from_array(a.astype(np.float16), f'{w.name}.half'))
+        graph.node.insert(0, helper.make_node('Cast', [f'{w.name}.half'], [w.name], to=TensorProto.FLOAT))
+
+def write_onnx(
+    path,        # `.onnx` file to write
+    net,         # Module
+    inputs:dict, # An example of each, by name, with two rows at the least; their rows belong together
+    outputs,     # Names of what the module returns
+    overwrite=True, # May a file that is there be replaced?
+):
+    "Write a module for other programs"
+    import warnings
+    import torch
+    path = Path(path)
+    if path.suffix != '.onnx': raise ConfigError(f'{path}: expected a name that ends in .onnx')
+    try: import onnx, onnxscript
+    except ImportError: raise DataError("onnxscript: not installed; expected it for the export (pip install onnx onnxscript)") from None
+    n = torch.export.Dim('n', min=1, max=4096)
+    with atomic_write(path, overwrite) as f, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=(({0:n},)*len(inputs)), strict=True)
+        torch.onnx.export(ep, (), str(f), input_names=list(inputs), output_names=list(outputs), external_data=False, verbose=False)
+        graph = onnx.load(f)
+        _halve(graph.graph)
+        for v in (*graph.graph.input, *graph.graph.output):
+            for d in v.type.tensor_type.shape.dim:
+                if d.dim_param: d.dim_param = 'n'
+        onnx.save(graph, f)
 
 # %% ../nbs/01a_io.ipynb #ac0b87e1
 def bundled_weights(

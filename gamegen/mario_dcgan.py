@@ -7,7 +7,7 @@ __all__ = ['WAYS', 'FrameModel', 'frame_nets', 'generate_frames', 'frame_walk', 
            'frames_trainer', 'fastest', 'train_frames', 'export_onnx', 'directions', 'frame_explorer', 'demo_frames',
            'main']
 
-# %% ../nbs/40_mario_dcgan.ipynb #594f1122
+# %% ../nbs/40_mario_dcgan.ipynb #30f5fd19
 import hashlib, os, subprocess, sys, time
 from dataclasses import asdict
 from functools import lru_cache, partial
@@ -25,7 +25,7 @@ from .features import image_features, kid_efflite0, thumbnails
 from .frame_nets import Critic, FramesConfig, Gen, classic_critic, classic_gen, critic_step, gen_step
 from .frames import game_frames, write_film
 from .images import load_images
-from .io import WeightsInfo, fill, load_weights, save_weights
+from .io import WeightsInfo, fill, load_weights, save_weights, write_onnx
 from .metrics import nearest, prdc
 from .shards import shard_loader
 from .train import Callback, Trainer, checkpoints, restore_best
@@ -296,35 +296,13 @@ def _plot_losses(t, folder):
     plot_history(t.history, *fig.subplots(1, 2))
     with atomic_write(folder/'losses.png') as f: fig.savefig(f, format='png', dpi=110)
 
-# %% ../nbs/40_mario_dcgan.ipynb #c71ce1d5
+# %% ../nbs/40_mario_dcgan.ipynb #7d1ae3fa
 def export_onnx(
     model:FrameModel,
     path,             # `.onnx` file to write
 ):
     "Write the generator for other programs: input `noise (n,latent)`, output `frames (n,channels,height,width)` in [-1,1]"
-    import warnings
-    path = Path(path)
-    if path.suffix != '.onnx': raise ConfigError(f'{path}: expected a name that ends in .onnx')
-    try: import onnx, onnxscript
-    except ImportError: raise DataError("onnxscript: not installed; expected it for the export (pip install onnx onnxscript)") from None
-    with atomic_write(path) as f, warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(model.gen, (torch.randn(2, model.cfg.latent),), str(f), input_names=['noise'], output_names=['frames'],
-                          dynamic_shapes=({0:torch.export.Dim('n', min=1, max=4096)},), external_data=False, verbose=False)
-        net = onnx.load(f)
-        _halve(net.graph)
-        onnx.save(net, f)
-
-def _halve(graph):
-    "Store weights in half precision, and widen them, where that changes none"
-    from onnx import TensorProto, helper, numpy_helper
-    for w in list(graph.initializer):
-        if w.data_type != TensorProto.FLOAT: continue
-        a = numpy_helper.to_array(w)
-        if a.size < 1000 or (a.astype(np.float16) != a).any(): continue
-        graph.initializer.remove(w)
-        graph.initializer.append(numpy_helper.from_array(a.astype(np.float16), f'{w.name}.half'))
-        graph.node.insert(0, helper.make_node('Cast', [f'{w.name}.half'], [w.name], to=TensorProto.FLOAT))
+    write_onnx(path, model.gen, dict(noise=torch.randn(2, model.cfg.latent)), ['frames'])
 
 # %% ../nbs/40_mario_dcgan.ipynb #df72d0fd
 def directions(

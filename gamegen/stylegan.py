@@ -8,7 +8,7 @@ __all__ = ['MonsterConfig', 'on_cpu', 'on_gpu', 'tiny', 'as_seen', 'as_sprites',
            'unit', 'Mapping', 'track', 'truncate', 'maps', 'possible', 'StyleGen', 'Conv', 'Block', 'StyleCritic',
            'style_nets', 'logistic', 'path_lengths', 'even_paths', 'mixed', 'critic_step', 'gen_step', 'adam']
 
-# %% ../nbs/60d_stylegan.ipynb #afa96421
+# %% ../nbs/60d_stylegan.ipynb #e325f214
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from .batches import mean_over_processes, noise, rank_world
 from .core import ConfigError, benchmark, opt
 from .frame_nets import variety
-from .train import OptimWrapper, TrainConfig, slopes
+from .train import OptimWrapper, TrainConfig, rival_loss, slopes
 
-# %% ../nbs/60d_stylegan.ipynb #9c9bb5f6
+# %% ../nbs/60d_stylegan.ipynb #0df9a468
 _m,_t,_p = (partial(opt, section=o) for o in ('model', 'training', 'machine'))
 
 @dataclass
@@ -45,6 +45,8 @@ class MonsterConfig(TrainConfig):
     most:int = _m(128, 'Maps of any grid, at most', lo=2, hi=4096)
     r1:float = _m(.2, "Weight of the critic's slope at real pictures", lo=0.)
     r1_every:int = _m(16, 'Batches from one look at the slope to the next', lo=1)
+    rivals:bool = _m(False, 'Compare real pictures with made ones, each with one?')
+    grit:bool = _m(True, 'Noise for each pixel, on every grid?')
     path:float = _m(2., 'Weight of even path lengths, 0 for none', lo=0.)
     path_every:int = _m(8, 'Batches from one look at path lengths to the next', lo=1)
     mixing:float = _m(.9, 'Share of pictures made from two styles', lo=0., hi=1.)
@@ -56,20 +58,21 @@ class MonsterConfig(TrainConfig):
                                   choices=('pixels', 'shapes', 'colours', 'damage'))
     channels_last:bool = _p(True, 'Keep maps together in memory? The faster way on most machines')
 
-# %% ../nbs/60d_stylegan.ipynb #40e96d19
+# %% ../nbs/60d_stylegan.ipynb #90e3b703
 def on_cpu(**kw):
     "64 x 64 for a processor or two"
-    return MonsterConfig(**{**dict(bf16=True, steps=60_000, every=2000), **kw})
+    return MonsterConfig(**dict(bf16=True, steps=60_000, every=2000, rivals=True, ada_target=.9, path=0., mixing=0.,
+                              grit=False) | kw)
 
 def on_gpu(**kw):
     "Four times as wide, in larger batches"
-    return MonsterConfig(**{**dict(bf16=True, gen_features=64, critic_features=64, most=512, latent=256, style=256,
-                                   mapping=8, bs=32, path_every=4), **kw})
+    return MonsterConfig(**dict(bf16=True, gen_features=64, critic_features=64, most=512, latent=256, style=256,
+                                mapping=8, bs=32, path_every=4) | kw)
 
 def tiny(**kw):
     "16 x 16, a few maps"
-    return MonsterConfig(**{**dict(size=16, gen_features=8, critic_features=8, most=16, latent=16, style=16, mapping=2,
-                                   bs=8, device='cpu'), **kw})
+    return MonsterConfig(**dict(size=16, gen_features=8, critic_features=8, most=16, latent=16, style=16, mapping=2, bs=8,
+                                device='cpu') | kw)
 
 # %% ../nbs/60d_stylegan.ipynb #696a169b
 def as_seen(
@@ -170,18 +173,23 @@ def bench_modulated():
         return lambda: torch.autograd.grad(f(x, w, s).sum(), (x, w))
     return {'weights for each picture': job(modulated_by_weight), 'scaled maps': job(modulated)}
 
-# %% ../nbs/60d_stylegan.ipynb #ce141606
+# %% ../nbs/60d_stylegan.ipynb #7d8fe599
 class StyleConv(nn.Module):
     "Maps to maps on the same grid or one twice as fine, under a style"
-    def __init__(self, i, o, size, style, up=False, seed=0):
+    def __init__(self, i, o, size, style, up=False, seed=None):
         super().__init__()
         self.affine,self.weight = Dense(style, i, bias=1.),nn.Parameter(torch.randn(o, i, 3, 3))
-        self.bias,self.strength,self.up = nn.Parameter(torch.zeros(o)),nn.Parameter(torch.zeros(())),up
+        self.bias,self.strength,self.up = nn.Parameter(torch.zeros(o)),None,up
+        if seed is None: return
+        self.strength = nn.Parameter(torch.zeros(()))
         self.register_buffer('grit', torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(seed)))
+    def _grit(self, y):
+        grit = noise(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.grit
+        return (grit*self.strength).to(y.dtype)
     def forward(self, x, w):
         y = modulated(x, self.weight/self.weight[0].numel()**.5, self.affine(w), self.up)
-        grit = noise(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.grit
-        return F.leaky_relu(2**.5*(y + (grit*self.strength).to(y.dtype) + self.bias.to(y.dtype)[:,None,None]), .2)
+        if self.strength is not None: y = y + self._grit(y)
+        return F.leaky_relu(2**.5*(y + self.bias.to(y.dtype)[:,None,None]), .2)
 
 class ToPicture(nn.Module):
     "Maps to the channels of a picture, under a style"
@@ -252,16 +260,17 @@ def possible(
     a = (y[:,3:] + 1)/2
     return torch.cat([y[:,:3]*a, a], 1) if a.shape[1] else y
 
-# %% ../nbs/60d_stylegan.ipynb #a1864b9d
+# %% ../nbs/60d_stylegan.ipynb #5ef5ff45
 class StyleGen(nn.Module):
     "Noise `(n,latent)`, and classes where there are any, to pictures as the nets see them"
     def __init__(self, cfg:MonsterConfig):
         super().__init__()
         c,s = maps(cfg.gen_features, cfg.size, cfg.most),cfg.style
         self.mapping,self.first,self.together = Mapping(cfg),nn.Parameter(torch.randn(1, c[0], 4, 4)),cfg.channels_last
-        layers = [StyleConv(c[0], c[0], 4, s)]
+        seeds = iter(range(99) if cfg.grit else [None]*99)
+        layers = [StyleConv(c[0], c[0], 4, s, seed=next(seeds))]
         for k,(i,o) in enumerate(zip(c, c[1:])):
-            layers += [StyleConv(i, o, 8*2**k, s, up=True, seed=2*k+1), StyleConv(o, o, 8*2**k, s, seed=2*k+2)]
+            layers += [StyleConv(a, o, 8*2**k, s, up, next(seeds)) for a,up in ((i, True), (o, False))]
         self.layers,self.pics = nn.ModuleList(layers),nn.ModuleList(ToPicture(o, cfg.channels, s) for o in c)
         self.register_buffer('path_mean', torch.zeros(()))
     def paint(self, ws):
@@ -301,7 +310,7 @@ class Block(nn.Module):
         self.past = Conv(i, o, 1, down=True, act=False, gain=.5**.5)
     def forward(self, x): return self.b(self.a(x)) + self.past(x)
 
-# %% ../nbs/60d_stylegan.ipynb #37b9b562
+# %% ../nbs/60d_stylegan.ipynb #12b15b6d
 class StyleCritic(nn.Module):
     "Pictures as the nets see them, and classes where there are any, to a score each"
     def __init__(self, cfg:MonsterConfig, ada=None):
@@ -310,7 +319,8 @@ class StyleCritic(nn.Module):
         self.first,self.blocks = Conv(cfg.channels, c[0], 1),nn.Sequential(*(Block(i, o) for i,o in zip(c, c[1:])))
         self.last,self.dense,self.score = Conv(c[-1] + 1, c[-1], 3),Dense(c[-1]*16, c[-1]),Dense(c[-1], 1)
         self.embed = nn.Embedding(cfg.classes, c[-1]) if cfg.classes else None
-        self.ada,self.together = ada,cfg.channels_last     # through what it looks at pictures, none for as they are
+        self.ada,self.together = ada,cfg.channels_last
+    def look(self, x): return x if self.ada is None else self.ada(x)    # what it is to be shown
     def forward(self, x, y=None):
         _check_classes(self, y, len(x))
         if self.together: x = x.contiguous(memory_format=torch.channels_last)
@@ -353,20 +363,15 @@ def even_paths(
     gen.path_mean.lerp_(mean_over_processes(l.detach().mean()), 1 - decay)
     return (l - gen.path_mean).square().mean()
 
-# %% ../nbs/60d_stylegan.ipynb #a5d09c7a
+# %% ../nbs/60d_stylegan.ipynb #295ac36e
 def mixed(gen, z, y, p):
     "Styles of every layer `(n,layers,style)`, a share `p` of which changes half-way; and the styles of the first layer"
     n,k = len(z),len(gen.layers)
     w,u = gen.mapping(z, y),noise(n, 2, device=z.device, draw=torch.rand)
     if not p: return gen.everywhere(w), w
-    other = gen.mapping(noise(*z.shape, device=z.device), y)
     cut = torch.where(u[:,0] < p, 1 + (u[:,1]*(k - 1)).floor(), k)
     first = torch.arange(k, device=z.device) < cut[:,None]
-    return torch.where(first[...,None], w[:,None], other[:,None]), w
-
-def _look(nets, x):
-    "Pictures as the critic sees them"
-    return x if nets.critic.ada is None else nets.critic.ada(x)
+    return torch.where(first[...,None], w[:,None], gen.mapping(noise(*z.shape, device=z.device), y)[:,None]), w
 
 def critic_step(nets, batch, cfg):
     "Tell real pictures from made ones"
@@ -374,20 +379,23 @@ def critic_step(nets, batch, cfg):
     ws,w = mixed(nets.gen, noise(len(x), cfg.latent, device=x.device), y, cfg.mixing)
     track(nets.gen.mapping, w, y)
     nets.made = nets.gen.paint(ws)                                         # kept for the generator's step
-    steep = cfg.r1 and nets.it % cfg.r1_every == 0
-    x = _look(nets, x).requires_grad_(bool(steep))
-    a,b = nets.critic(x, y),nets.critic(_look(nets, nets.made.detach()), y)
-    if nets.critic.ada is not None: nets.critic.ada.learn(a.detach())
-    res = dict(loss=logistic(a, b), apart=(a - b).mean(), sure=a.sign().mean())
-    if steep: res.update(slope=(s := slopes(a, x)), loss=res['loss'] + cfg.r1/2*cfg.r1_every*s)
-    return res
+    steep = cfg.r1 > 0 and nets.it % cfg.r1_every == 0
+    x,m = (nets.critic.look(o).requires_grad_(steep) for o in (x, nets.made.detach()))
+    a,b = nets.critic(x, y),nets.critic(m, y)
+    nets.scores,sure = a.detach(),(a - b if cfg.rivals else a).detach()
+    if nets.critic.ada is not None: nets.critic.ada.learn(sure)
+    res = dict(loss=(rival_loss if cfg.rivals else logistic)(a, b), apart=(a - b).mean(), sure=sure.sign().mean())
+    if not steep: return res
+    s = slopes(torch.cat([a, b]), x, m) if cfg.rivals else slopes(a, x)
+    return dict(res, slope=s, loss=res['loss'] + cfg.r1/2*cfg.r1_every*s)
 
-# %% ../nbs/60d_stylegan.ipynb #f64e4242
+# %% ../nbs/60d_stylegan.ipynb #21efed8c
 def gen_step(nets, batch, cfg):
     "Make pictures that the critic takes for real"
     y = batch[1] if cfg.classes else None
-    res = dict(loss=F.softplus(-nets.critic(_look(nets, nets.made), y)).mean())
-    nets.made = None
+    s = nets.critic(nets.critic.look(nets.made), y)
+    res = dict(loss=rival_loss(s, nets.scores) if cfg.rivals else F.softplus(-s).mean())
+    nets.made = nets.scores = None
     if cfg.path and nets.it % cfg.path_every == 0:
         half = batch[0][::2]                                               # enough for a mean
         z = noise(len(half), cfg.latent, device=half.device)

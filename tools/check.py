@@ -11,7 +11,8 @@ join = lambda o: ''.join(o) if isinstance(o, list) else o
 
 BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
 MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'capture', 'maze',
-          'latents', 'bvae_gpt', 'play', 'stylegan', 'ada', 'monster_scores', 'monsters', 'monster_explore', 'animate'}
+          'latents', 'bvae_gpt', 'play', 'stylegan', 'ada', 'monster_scores', 'monsters', 'monster_explore', 'animate', 'deliver',
+          'monster_page'}
 MAY = {
     'core':     set(),
     'io':       {'core'},
@@ -34,7 +35,6 @@ MAY = {
     'sprite_sources': {'core', 'sprites'},
     'collect':  {'core', 'images'},
     'sheets':   {'core', 'images', 'sprites'},
-    'deliver':  {'core', 'sprites'},
     'plants':   {'core', 'frames', 'sprites'},
     'copies':   {'core', 'sprites'},
     'clean':    {'core', 'copies', 'features', 'sprites'},
@@ -58,7 +58,10 @@ MAY = {
     'ada':      {'core', 'batches'},
     'monster_scores': BASE | {'stylegan'},
     'monsters': BASE | {'ada', 'monster_scores', 'sprites', 'stylegan'},
-    'monster_explore': BASE | {'monsters', 'stylegan'},
+    'browser':  {'core'},
+    'deliver':  BASE | {'animate', 'monsters', 'sheets', 'sprites', 'stylegan'},
+    'monster_explore': BASE | {'monster_scores', 'monsters', 'sprites', 'stylegan'},
+    'monster_page': BASE | {'animate', 'deliver', 'monster_explore', 'monster_scores', 'monsters'},
     'animate':  BASE | {'ada', 'sheets', 'sprites', 'stylegan'},
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
