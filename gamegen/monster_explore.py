@@ -22,7 +22,7 @@ from .monsters import MonsterModel
 from .sprites import alpha_box, clear, place, scale_to
 from .stylegan import as_seen, as_sprites, truncate
 
-# %% ../nbs/60k_explore.ipynb #76fe330e
+# %% ../nbs/60k_explore.ipynb #f1371760
 @torch.no_grad()
 def styles_of(
     model:MonsterModel,
@@ -38,10 +38,9 @@ def styles_of(
 def paint(
     model:MonsterModel,
     ws,        # Styles `(n,layers,style)`
-    bs=64,     # At a time
 ):
     "Sprites of these styles as bytes `(n,4,size,size)`"
-    return torch.cat([as_sprites(model.gen.paint(o)) for o in ws.split(bs)])
+    return torch.cat([as_sprites(model.gen.paint(o)) for o in ws.split(1)])      # one at a time, as `draw` does it
 
 # %% ../nbs/60k_explore.ipynb #804a9517
 def style_walk(

@@ -29,7 +29,7 @@ from .sprites import ACTIONS, STYLES, bestiary, fit_sprites, read_sprites, split
 from .stylegan import MonsterConfig, StyleGen, adam, as_sprites, critic_step, gen_step, on_cpu, style_nets
 from .train import Callback, Trainer, checkpoints, hold_and_fall
 
-# %% ../nbs/60_monsters.ipynb #bf890200
+# %% ../nbs/60_monsters.ipynb #331d24cf
 AT_REST = ('stand', 'idle', 'fly', 'defend', 'lead')
 
 @dataclass
@@ -40,10 +40,11 @@ class MonsterRun(MonsterConfig):
                     section='training')
     bf16:bool = opt(True, 'Compute in bfloat16 where that is safe?', section='training')
     rivals:bool = opt(True, 'Compare real pictures with made ones, each with one?', section='model')
-    ada_target:float = opt(.9, 'Mean sign of how sure the critic is to aim at', lo=-1., hi=1., section='model')
+    ada_target:float = opt(.6, 'Mean sign of how sure the critic is to aim at', lo=-1., hi=1., section='model')
     path:float = opt(0., 'Weight of even path lengths, 0 for none', lo=0., section='model')
     mixing:float = opt(0., 'Share of pictures made from two styles', lo=0., hi=1., section='model')
-    grit:bool = opt(False, 'Noise for each pixel, on every grid?', section='model')
+    grain:str = opt('learned', 'Where detail comes from: noise for each pixel, or maps that are learned',
+                    choices=('noise', 'learned', 'none'), section='model')
     images:str = opt('', 'Folder or archive of sprites to learn from; empty for the bundled ones', section='paths')
     bestiary:str = opt('wesnoth', 'Which of the bundled ones', choices=tuple(STYLES), section='paths')
     output:str = opt('output/monsters', 'Folder of the run', section='paths')
@@ -98,7 +99,7 @@ def monster_data(
         raise DataError(f'{where}: {m} sprites of whole families to hold out; expected at least 20, or watch = 0')
     return MonsterSet(torch.tensor(x), torch.tensor([classes.index(o) for o in t.label]), held, classes, t)
 
-# %% ../nbs/60_monsters.ipynb #9ba4b00a
+# %% ../nbs/60_monsters.ipynb #a00774e8
 class MonsterModel:
     "A generator of monsters, what it was trained on, and how to tell a copy"
     def __init__(self,
@@ -124,11 +125,9 @@ class MonsterModel:
         z,      # Noise (n,latent)
         y,      # Classes (n,)
         psi=1., # 1 leaves styles alone, 0 gives the typical one of the class
-        bs=64,  # At a time
     ):
-        "Sprites, bytes (n,4,size,size)"
-        with torch.inference_mode():
-            return torch.cat([as_sprites(self.gen(a, b, psi)) for a,b in zip(z.split(bs), y.split(bs))])
+        "Sprites, bytes (n,4,size,size); one at a time, so that none depends on those drawn with it in its last bit"
+        with torch.inference_mode(): return torch.cat([as_sprites(self.gen(a, b, psi)) for a,b in zip(z.split(1), y.split(1))])
 
 # %% ../nbs/60_monsters.ipynb #088872c7
 _judge_parts = [f'{a}.{b}' for a in ('features', 'looks') for b in ('mean', 'axes', 'scale')]

@@ -6,7 +6,7 @@
 __all__ = ['Pilot', 'returns', 'bundled_player', 'Moment', 'steer', 'page', 'watch', 'Window', 'main', 'demo_play',
            'bench_decision']
 
-# %% ../nbs/50g_play.ipynb #ebebaa4e
+# %% ../nbs/50g_play.ipynb #5c42cd95
 import itertools, os, time
 from collections import deque
 from contextlib import ExitStack, closing
@@ -18,7 +18,7 @@ from fastcore.script import call_parse
 from PIL import Image, ImageDraw, ImageFont
 
 from .bvae_gpt import Player, look
-from .core import ConfigError, DataError, benchmark, bundled, exhibit
+from .core import ConfigError, DataError, benchmark, bundled, exhibit, one_thread
 from .frames import film_path, write_film
 from .games import DoomGame
 from .latents import to_size
@@ -181,7 +181,7 @@ class Window:
         return not any(e.type == self.pg.QUIT or e.type == self.pg.KEYDOWN and e.key == self.pg.K_ESCAPE for e in self.pg.event.get())
     def close(self): self.pg.display.quit()
 
-# %% ../nbs/50g_play.ipynb #b83720ca
+# %% ../nbs/50g_play.ipynb #083bd79f
 @call_parse
 def main(
     game:str='defend_the_center', # A game of Doom; 'maze'; with --window any name
@@ -200,7 +200,7 @@ def main(
     rate = player.info.notes.get('rate')
     on_screen = window or game == 'maze'
     if on_screen and not rate: raise ConfigError(f'model: {model or game} was not trained on recordings of a screen; expected one that was')
-    with ExitStack() as stack:
+    with one_thread(), ExitStack() as stack:
         show = stack.enter_context(closing(Window(f'gamegen: {game}'))) if live else None
         if game == 'maze': g = stack.enter_context(maze_game(seed=seed or 1, size=player.info.notes.get('size'), limit=seconds))
         elif window: g = stack.enter_context(ScreenGame(player.keys, window, size=player.info.notes.get('size'), limit=seconds))
@@ -213,7 +213,7 @@ def main(
     ms = [o.ms for o in seen]
     print(f'score {seen[-1].score}; {len(ms)} decisions, {np.median(ms):.1f} ms each, 99 of 100 within {np.percentile(ms, 99):.1f} ms' + f'; {output}'*bool(output))
 
-# %% ../nbs/50g_play.ipynb #0ae77148
+# %% ../nbs/50g_play.ipynb #f2b89636
 @exhibit('Play')
 def demo_play(out):
     "Twelve seconds each of two games at which clones play"
@@ -222,7 +222,7 @@ def demo_play(out):
     for name in items:
         path,p = out/f'{name}.mp4',bundled_player(name)
         path.unlink(missing_ok=True)
-        with closing(DoomGame(name)) as g:
+        with one_thread(), closing(DoomGame(name)) as g:
             g.reset(5)
             watch(itertools.islice(steer(g, p), 210), p, 17, path)
     return [(out/f'{k}.mp4', v) for k,v in items.items()]

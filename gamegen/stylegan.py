@@ -22,7 +22,7 @@ from .core import ConfigError, benchmark, opt
 from .frame_nets import variety
 from .train import OptimWrapper, TrainConfig, rival_loss, slopes
 
-# %% ../nbs/60d_stylegan.ipynb #0df9a468
+# %% ../nbs/60d_stylegan.ipynb #ae1d402b
 _m,_t,_p = (partial(opt, section=o) for o in ('model', 'training', 'machine'))
 
 @dataclass
@@ -46,7 +46,8 @@ class MonsterConfig(TrainConfig):
     r1:float = _m(.2, "Weight of the critic's slope at real pictures", lo=0.)
     r1_every:int = _m(16, 'Batches from one look at the slope to the next', lo=1)
     rivals:bool = _m(False, 'Compare real pictures with made ones, each with one?')
-    grit:bool = _m(True, 'Noise for each pixel, on every grid?')
+    grain:str = _m('noise', 'Where detail comes from: noise for each pixel, or maps that are learned',
+                   choices=('noise', 'learned', 'none'))
     path:float = _m(2., 'Weight of even path lengths, 0 for none', lo=0.)
     path_every:int = _m(8, 'Batches from one look at path lengths to the next', lo=1)
     mixing:float = _m(.9, 'Share of pictures made from two styles', lo=0., hi=1.)
@@ -58,11 +59,11 @@ class MonsterConfig(TrainConfig):
                                   choices=('pixels', 'shapes', 'colours', 'damage'))
     channels_last:bool = _p(True, 'Keep maps together in memory? The faster way on most machines')
 
-# %% ../nbs/60d_stylegan.ipynb #90e3b703
+# %% ../nbs/60d_stylegan.ipynb #37a205fe
 def on_cpu(**kw):
     "64 x 64 for a processor or two"
-    return MonsterConfig(**dict(bf16=True, steps=60_000, every=2000, rivals=True, ada_target=.9, path=0., mixing=0.,
-                              grit=False) | kw)
+    return MonsterConfig(**dict(bf16=True, steps=60_000, every=2000, rivals=True, path=0., mixing=0.,
+                              grain='learned') | kw)
 
 def on_gpu(**kw):
     "Four times as wide, in larger batches"
@@ -173,22 +174,25 @@ def bench_modulated():
         return lambda: torch.autograd.grad(f(x, w, s).sum(), (x, w))
     return {'weights for each picture': job(modulated_by_weight), 'scaled maps': job(modulated)}
 
-# %% ../nbs/60d_stylegan.ipynb #7d8fe599
+# %% ../nbs/60d_stylegan.ipynb #7e703cf8
 class StyleConv(nn.Module):
     "Maps to maps on the same grid or one twice as fine, under a style"
-    def __init__(self, i, o, size, style, up=False, seed=None):
+    def __init__(self, i, o, size, style, up=False, grain='noise', seed=0):
         super().__init__()
         self.affine,self.weight = Dense(style, i, bias=1.),nn.Parameter(torch.randn(o, i, 3, 3))
-        self.bias,self.strength,self.up = nn.Parameter(torch.zeros(o)),None,up
-        if seed is None: return
-        self.strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer('grit', torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(seed)))
-    def _grit(self, y):
+        self.bias,self.up,self.grain = nn.Parameter(torch.zeros(o)),up,grain
+        if grain == 'learned': self.places = nn.Parameter(torch.randn(1, o, size, size))
+        if grain == 'noise':
+            self.strength = nn.Parameter(torch.zeros(()))
+            self.register_buffer('grit', torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(seed)))
+    def grains(self, y):
+        "What is added to each place of the maps `y`"
+        if self.grain == 'learned': return (.1*self.places).to(y.dtype)
         grit = noise(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.grit
         return (grit*self.strength).to(y.dtype)
     def forward(self, x, w):
         y = modulated(x, self.weight/self.weight[0].numel()**.5, self.affine(w), self.up)
-        if self.strength is not None: y = y + self._grit(y)
+        if self.grain != 'none': y = y + self.grains(y)
         return F.leaky_relu(2**.5*(y + self.bias.to(y.dtype)[:,None,None]), .2)
 
 class ToPicture(nn.Module):
@@ -260,17 +264,16 @@ def possible(
     a = (y[:,3:] + 1)/2
     return torch.cat([y[:,:3]*a, a], 1) if a.shape[1] else y
 
-# %% ../nbs/60d_stylegan.ipynb #5ef5ff45
+# %% ../nbs/60d_stylegan.ipynb #c321d56e
 class StyleGen(nn.Module):
     "Noise `(n,latent)`, and classes where there are any, to pictures as the nets see them"
     def __init__(self, cfg:MonsterConfig):
         super().__init__()
         c,s = maps(cfg.gen_features, cfg.size, cfg.most),cfg.style
         self.mapping,self.first,self.together = Mapping(cfg),nn.Parameter(torch.randn(1, c[0], 4, 4)),cfg.channels_last
-        seeds = iter(range(99) if cfg.grit else [None]*99)
-        layers = [StyleConv(c[0], c[0], 4, s, seed=next(seeds))]
+        layers = [StyleConv(c[0], c[0], 4, s, grain=cfg.grain)]
         for k,(i,o) in enumerate(zip(c, c[1:])):
-            layers += [StyleConv(a, o, 8*2**k, s, up, next(seeds)) for a,up in ((i, True), (o, False))]
+            layers += [StyleConv(a, o, 8*2**k, s, j == 1, cfg.grain, 2*k + j) for j,a in ((1, i), (2, o))]
         self.layers,self.pics = nn.ModuleList(layers),nn.ModuleList(ToPicture(o, cfg.channels, s) for o in c)
         self.register_buffer('path_mean', torch.zeros(()))
     def paint(self, ws):
