@@ -25,7 +25,7 @@ from gamegen import frame_nets
 from gamegen.batches import TensorLoader
 from gamegen.core import atomic_write, fixed_rng
 from gamegen.monster_scores import SpriteJudge, sprite_features, seeded_noise, tidied
-from gamegen.monsters import monster_data, monster_run, monsters_trainer
+from gamegen.monsters import monster_data, monster_model, monster_run, monsters_trainer
 from gamegen.stylegan import as_seen, as_sprites
 from gamegen.train import Callback, CancelFitException, Trainer
 
@@ -81,7 +81,6 @@ def ours(seconds, table, seed, folder, grown):
         return t
     base = dict(seed=seed, watch=0, steps=10**6, every=10**6, collapse=0.)
     if not grown: return run(monster_run(**base), seconds, marks)
-    from gamegen.monsters import monster_model
     first = run(monster_run(**base, size=32, gen_features=32, critic_features=32), seconds/2, [])
     monster_model(first, 'GPL-2.0-or-later').save(folder/'small.safetensors')
     spent = seconds/2

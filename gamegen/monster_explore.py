@@ -6,7 +6,7 @@
 __all__ = ['styles_of', 'paint', 'style_walk', 'cross', 'style_directions', 'monster_explorer', 'as_asked', 'Found',
            'find_styles', 'more_like']
 
-# %% ../nbs/60k_explore.ipynb #23987f46
+# %% ../nbs/60k_explore.ipynb #0140c5b4
 import io
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from .core import ConfigError, DataError, atomic_write, fixed_rng
+from .core import ConfigError, DataError, atomic_write, fixed_rng, one_thread
 from .monster_scores import seeded_noise, tidied
 from .monsters import MonsterModel
 from .sprites import alpha_box, clear, place, scale_to
 from .stylegan import as_seen, as_sprites, truncate
 
-# %% ../nbs/60k_explore.ipynb #f1371760
+# %% ../nbs/60k_explore.ipynb #bd232fc5
 @torch.no_grad()
 def styles_of(
     model:MonsterModel,
@@ -40,7 +40,7 @@ def paint(
     ws,        # Styles `(n,layers,style)`
 ):
     "Sprites of these styles as bytes `(n,4,size,size)`"
-    return torch.cat([as_sprites(model.gen.paint(o)) for o in ws.split(1)])      # one at a time, as `draw` does it
+    with one_thread(): return torch.cat([as_sprites(model.gen.paint(o)) for o in ws.split(1)])   # as `draw` does it
 
 # %% ../nbs/60k_explore.ipynb #804a9517
 def style_walk(

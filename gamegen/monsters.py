@@ -7,7 +7,7 @@ __all__ = ['AT_REST', 'MonsterRun', 'monster_run', 'MonsterSet', 'monster_data',
            'monster_model', 'KeepBest', 'train_monsters', 'main', 'starting_point', 'take_over', 'Monsters',
            'generate_monsters']
 
-# %% ../nbs/60_monsters.ipynb #b7aeb622
+# %% ../nbs/60_monsters.ipynb #70e89c77
 import sys
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -21,10 +21,9 @@ from fastcore.basics import patch
 
 from .ada import ada_of
 from .batches import TensorLoader, rank_world
-from .core import ConfigError, DataError, WeightsError, atomic_write, bundled, config_cli, fixed_rng, opt
+from .core import ConfigError, DataError, WeightsError, atomic_write, bundled, config_cli, fixed_rng, one_thread, opt
 from .io import WeightsInfo, fill, load_weights, read_tensors, save_weights
-from .monster_scores import (ClassCollapse, CopyJudge, MonsterWatch, seeded_noise, sprite_features,
-                                    sprite_looks, tidied)
+from .monster_scores import ClassCollapse, CopyJudge, MonsterWatch, seeded_noise, tidied
 from .sprites import ACTIONS, STYLES, bestiary, fit_sprites, read_sprites, split_families, sprites_from
 from .stylegan import MonsterConfig, StyleGen, adam, as_sprites, critic_step, gen_step, on_cpu, style_nets
 from .train import Callback, Trainer, checkpoints, hold_and_fall
@@ -99,7 +98,7 @@ def monster_data(
         raise DataError(f'{where}: {m} sprites of whole families to hold out; expected at least 20, or watch = 0')
     return MonsterSet(torch.tensor(x), torch.tensor([classes.index(o) for o in t.label]), held, classes, t)
 
-# %% ../nbs/60_monsters.ipynb #a00774e8
+# %% ../nbs/60_monsters.ipynb #40781ce8
 class MonsterModel:
     "A generator of monsters, what it was trained on, and how to tell a copy"
     def __init__(self,
@@ -127,7 +126,8 @@ class MonsterModel:
         psi=1., # 1 leaves styles alone, 0 gives the typical one of the class
     ):
         "Sprites, bytes (n,4,size,size); one at a time, so that none depends on those drawn with it in its last bit"
-        with torch.inference_mode(): return torch.cat([as_sprites(self.gen(a, b, psi)) for a,b in zip(z.split(1), y.split(1))])
+        with one_thread(), torch.inference_mode():
+            return torch.cat([as_sprites(self.gen(a, b, psi)) for a,b in zip(z.split(1), y.split(1))])
 
 # %% ../nbs/60_monsters.ipynb #088872c7
 _judge_parts = [f'{a}.{b}' for a in ('features', 'looks') for b in ('mean', 'axes', 'scale')]
@@ -324,7 +324,7 @@ def take_over(
     new = ', '.join(o for o in labels if o not in known)
     return f"{path}: {', '.join(said)}; {len(both)} of {len(labels)} classes by name{', new: '*bool(new)}{new}"
 
-# %% ../nbs/60_monsters.ipynb #fb9d9515
+# %% ../nbs/60_monsters.ipynb #5e9a9703
 class Monsters(NamedTuple):
     "Sprites, and what is known of each"
     sprites:torch.Tensor      # Bytes (n,4,size,size)
@@ -339,9 +339,8 @@ def _classes_of(model, cls, seeds):
     return torch.tensor([ys[i%len(ys)] if cls is not None else any_(s) for i,s in enumerate(seeds)])
 
 def _certify(model, x):
-    i,d,p = model.copies.near(sprite_features(x), sprite_looks(x))
-    names = np.asarray(model.info.notes['names'])
-    return pd.DataFrame(dict(nearest=names[i], distance=d, percentile=p, similarity=1 - p))
+    t = model.copies.certificate(x, model.info.notes['names'])
+    return t.assign(similarity=1 - t.percentile)
 
 def _check_order(model, n, truncation, limit):
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 10_000:
