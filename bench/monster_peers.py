@@ -69,16 +69,15 @@ def ours(seconds, table, seed, folder, grown):
     def run(cfg, seconds, marks):
         def score(t, learn, last):
             if learn.cfg.size < 64: return
-            g,k = learn.nets.avg('gen'),learn.cfg
+            g = learn.nets.avg('gen')
             def draw(y):
-                z = seeded_noise(range(len(y)), k.latent)
+                z = made.dice(range(len(y)), y)
                 with torch.inference_mode(): return torch.cat([as_sprites(g(a, b)) for a,b in zip(z.split(64), y.split(64))])
             was = g.training
             table.note(spent + t, draw, learn.nets.it, True, last)
             g.train(was)
-        t = monsters_trainer(cfg, cbs=[Clock(seconds, marks, score)])
-        t.train()
-        return t
+        made = monsters_trainer(cfg, cbs=[Clock(seconds, marks, score)])
+        return made.train()
     base = dict(seed=seed, watch=0, steps=10**6, every=10**6, collapse=0.)
     if not grown: return run(monster_run(**base), seconds, marks)
     first = run(monster_run(**base, size=32, gen_features=32, critic_features=32), seconds/2, [])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from fastcore.script import call_parse
 
-from gamegen.bvae_gpt import Play, PlayConfig, Player, as_play, recorded, report, train_clone
+from gamegen.bvae_gpt import Play, PlayConfig, Player, as_play, first_version, recorded, report, train_clone
 from gamegen.core import atomic_write, bundled
 from gamegen.games import GAMES, DoomGame, Expert, at_random, lesson, play
 from gamegen.latents import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
@@ -27,7 +27,7 @@ from gamegen.recordings import read_recordings
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'play_scores.json'
 CODES = dict(plain=dict(focus=0.), focus=dict(focus=3.), spots=dict(focus=0., spots=5), things=dict(focus=0., spots=5, things=.1))
-SEEN_BY = {'latent':'plain', 'latent+things':'things'}
+SEEN_BY = {'latent':'plain', 'latent+things':'things', 'first version':'first'}
 SPOTTED = dict(take_cover=('DoomImpBall',))    # what spots learn to find, where not all things: imps are many, and took them from the fireballs
 TESTS = range(900, 930)     # seeds of the games that all clones play
 
@@ -44,21 +44,22 @@ def train_code(game, kind, steps, frames, out):
     g = DoomGame(game)
     learn,test = lesson(g, frames, seed=1),lesson(g, 1500, seed=2)
     things = [[o for o in found if o.name in SPOTTED.get(game, GAMES[game]['things'])] for found in learn.things]
-    cfg = LatentConfig(size=128, latent=128, steps=steps, every=500, collapse=0., **CODES[kind])
+    cfg = LatentConfig(size=128, latent=128, collapse=0., **CODES[kind]) if kind != 'first' else first_version()[0]
+    cfg = cfg.replace(steps=steps, every=500)
     t = time.process_time()
     code = train_latents(learn.frames, cfg, things, learn.starts, test.frames, licence='Apache-2.0')
     t = time.process_time() - t
-    x = to_size(test.frames, 128)
+    x = to_size(test.frames, cfg.size)
     made = code.decode(code.encode(test.frames))
     keep('codes', game, kind, steps=steps, core_seconds=round(t), psnr=round(psnr(made, x), 3),
          recall={k:small_recall(x, made, test.things, (k,)) for k in GAMES[game]['things']})
     code.save(out/f'{game}-{kind}.safetensors')
 
-def lessons(game, cfg, code, frames, out):
+def lessons(game, sees, cfg, code, frames, out):
     "The lessons, as they are seen: all seeds learn from the same, so they are kept"
     parts = []
     for n,seed in ((frames, 10), (3000, 2)):
-        path = out/f'lesson-{game}-{cfg.sees}-{n}-{seed}.npz'
+        path = out/f'lesson-{game}-{sees}-{n}-{seed}.npz'
         if not path.exists():
             g = DoomGame(game)
             np.savez(path, **as_play(lesson(g, n, seed=seed), g.keys, cfg, code)._asdict())
@@ -67,15 +68,15 @@ def lessons(game, cfg, code, frames, out):
         parts.append(Play(**{**o, 'seen':torch.from_numpy(o['seen']), 'keys':tuple(o['keys'].tolist())}))
     return parts
 
-def train_player(path, game, cfg, frames, out, lags=(0,)):
-    code = FrameCode.load(out/f'{game}-{SEEN_BY[cfg.sees]}.safetensors') if cfg.sees in SEEN_BY else None
-    learn,test = lessons(game, cfg, code, frames, out)
+def train_player(path, game, sees, cfg, frames, out, lags=(0,), **pilot):
+    code = FrameCode.load(out/f'{game}-{SEEN_BY[sees]}.safetensors') if sees in SEEN_BY else None
+    learn,test = lessons(game, sees, cfg, code, frames, out)
     t = time.process_time()
     p = train_clone(learn, cfg, code, licence='Apache-2.0', game=game)
     t = time.process_time() - t
     for lag in lags:
         keep(*path, *((lag,) if len(lags) > 1 else ()), steps=cfg.steps, frames=frames, core_seconds=round(t), **{k:round(float(v), 4) for k,v in report(p, test).items()},
-             returns=returns(p, game, list(TESTS), lag=lag))
+             returns=returns(p, game, list(TESTS), lag=lag, **pilot), **(dict(hidden=returns(p, game, list(TESTS), hide=True)) if sees == 'frames' else {}))
     p.save(out/('-'.join(map(str, path)) + '.safetensors'))
 
 def mirrored(lesson, keys, cfg):
@@ -165,7 +166,9 @@ def main(
     elif (what, game) == ('play', 'maze'): in_maze(kind, weights)
     elif what == 'known': known(game)
     elif what == 'code': train_code(game, kind, steps, frames, out)
-    elif what == 'clone': train_player(('clones', game, kind, seed), game, PlayConfig(sees=kind, **cfg), frames, out)
-    elif what == 'loss': train_player(('losses', game, kind, seed), game, PlayConfig(sees='latent+things', loss=kind, **cfg), frames, out)
-    elif what == 'late': train_player(('late', game, lag), game, PlayConfig(sees='latent+things', lag=lag, **cfg), frames, out, (0, 2, 4))
+    elif (what, kind) == ('clone', 'first version'):
+        train_player(('clones', game, kind, seed), game, kind, first_version(seed=seed, steps=steps, every=steps)[1], frames, out, temperature=1.)
+    elif what == 'clone': train_player(('clones', game, kind, seed), game, kind, PlayConfig(sees=kind, **cfg), frames, out)
+    elif what == 'loss': train_player(('losses', game, kind, seed), game, 'latent+things', PlayConfig(sees='latent+things', loss=kind, **cfg), frames, out)
+    elif what == 'late': train_player(('late', game, lag), game, 'latent+things', PlayConfig(sees='latent+things', lag=lag, **cfg), frames, out, (0, 2, 4))
     else: sys.exit(f'{what}: no such thing to do')

@@ -251,12 +251,18 @@ def main(
 # %% ../nbs/60m_deliver.ipynb #f616a3fd
 class _Painter(torch.nn.Module):
     "A generator whose inputs and outputs other programs can handle"
-    def __init__(self, gen):
+    def __init__(self, model):
         super().__init__()
-        self.gen = deepcopy(gen).to(memory_format=torch.contiguous_format)
+        self.gen,self.cfg,dice = deepcopy(model.gen).to(memory_format=torch.contiguous_format),model.cfg,model.dice
         self.gen.together = False
-    def forward(self, noise, cls, truncation):
-        g = self.gen
+        if not self.cfg.hints: return
+        many = dice.y.bincount(minlength=len(model.classes))
+        for k,v in dict(rows=dice.rows[dice.y.argsort(stable=True)], many=many, first=many.cumsum(0) - many).items(): self.register_buffer(k, v)
+    def forward(self, noise, cls, truncation, pick=None):
+        g,n = self.gen,self.cfg.latent
+        if pick is not None:
+            row = self.first[cls] + (pick*self.many[cls]).long()
+            noise = torch.cat([noise[:,:n], self.rows[row] + self.cfg.vague*noise[:,n:]], 1)
         mean = g.mapping.mean[cls if g.mapping.embed is not None else cls*0]
         w = mean + (g.mapping(noise, cls) - mean)*truncation[:,None]
         return as_sprites(g.paint(g.everywhere(w)))
@@ -266,11 +272,13 @@ def export_monsters_onnx(
     model=None,     # A `MonsterModel`; the bundled one when None
     overwrite=True, # May a file that is there be replaced?
 ):
-    "Write the generator: `noise (n,latent)`, `class (n,)`, `truncation (n,)` in, bytes `sprites (n,4,size,size)` out"
+    """Write the generator: `noise (n,latent + hints)`, `class (n,)`, `truncation (n,)` and, where it takes hints, `pick (n,)` from 0 to below 1 in, bytes
+    `sprites (n,4,size,size)` out"""
     model = model or MonsterModel.load()
     y = torch.tensor([0, len(model.classes) - 1])
-    example = {'noise':torch.randn(2, model.cfg.latent), 'class':y, 'truncation':torch.tensor([.5, 1.])}
-    write_onnx(path, _Painter(model.gen).eval(), example, ['sprites'], overwrite)
+    example = {'noise':torch.randn(2, model.cfg.latent + model.cfg.hints), 'class':y, 'truncation':torch.tensor([.5, 1.])}
+    if model.cfg.hints: example['pick'] = torch.tensor([.2, .9])
+    write_onnx(path, _Painter(model).eval(), example, ['sprites'], overwrite)
 
 # %% ../nbs/60m_deliver.ipynb #8c792259
 @exhibit('Monsters')

@@ -110,7 +110,9 @@ class Spots(nn.Module):
         e = F.avg_pool2d(miss.square(), 3, 1, 1)
         e = e/(e.amax((1, 2, 3), keepdim=True) + 1e-6)
         if self.guide: e = F.avg_pool2d(self.likely(x).sigmoid(), 3, 1, 1) + e*1e-3
-        v,i = (e*(e == F.max_pool2d(e, self.patch//2*2 - 1, 1, h - 1))).flatten(1).topk(self.k)
+        w = self.patch//2*2 - 1
+        top = F.max_pool2d(F.max_pool2d(e, (w, 1), 1, (h - 1, 0)), (1, w), 1, (0, h - 1))      # one way after the other: half the time
+        v,i = (e*(e == top)).flatten(1).topk(self.k)
         at = torch.stack([i % self.size, i//self.size], 2)
         what = F.pad(miss, (h,)*4).flatten(1).gather(1, self._cells(at).flatten(1)).view(n, self.k, -1)
         return torch.cat([at/(self.size - 1)*2 - 1, v[...,None], self.short(what*self.fade)], 2).flatten(1), what*self.fade

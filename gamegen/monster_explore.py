@@ -17,7 +17,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from .core import ConfigError, DataError, atomic_write, fixed_rng, one_thread
-from .monster_scores import seeded_noise, tidied
+from .monster_scores import tidied
 from .monsters import MonsterModel
 from .sprites import alpha_box, clear, place, scale_to
 from .stylegan import as_seen, as_sprites, truncate
@@ -31,7 +31,8 @@ def styles_of(
     truncation=.8,  # 1 for all there is, 0 for the typical one of the class
 ):
     "Styles of every layer `(n,layers,style)` of the monsters with these seeds"
-    z,y = seeded_noise(seeds, model.cfg.latent),torch.tensor(model.numbers(cls)*len(seeds))
+    y = torch.tensor(model.numbers(cls)*len(seeds))
+    z = model.dice(seeds, y)
     return model.gen.everywhere(truncate(model.gen.mapping, model.gen.mapping(z, y), y, truncation)).clone()
 
 @torch.no_grad()
@@ -75,8 +76,8 @@ def style_directions(
     a = torch.cat([o.affine.weight*o.affine.scale for o in list(g.layers)[layers]])
     d = torch.linalg.svd(a, full_matrices=False)[2][:k]
     d = d*torch.sign(d.gather(1, d.abs().argmax(1, keepdim=True)))       # singular vectors have no sign of their own
-    with torch.no_grad(), fixed_rng(0):
-        w = g.mapping(torch.randn(512, model.cfg.latent), torch.arange(512)%len(model.classes))
+    y = torch.arange(512)%len(model.classes)
+    with torch.no_grad(): w = g.mapping(model.dice(range(512), y), y)
     return d*((w - w.mean(0)) @ d.T).std(0)[:,None]
 
 # %% ../nbs/60k_explore.ipynb #a15b887e

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'turned', 'on_white', 'sprite_features', 'sprite_looks', 'main_axes', 'CopyJudge', 'copying_test',
-           'mask_table', 'tidied', 'SpriteJudge', 'seeded_noise', 'MonsterWatch', 'ClassCollapse']
+           'mask_table', 'tidied', 'SpriteJudge', 'seeded_noise', 'hint_rows', 'Dice', 'MonsterWatch', 'ClassCollapse']
 
 # %% ../nbs/60j_watch.ipynb #33fa31c4
 from pathlib import Path
@@ -262,6 +262,7 @@ def _features(data, folder):
         write_tensors(path, dict(x=f), 'features', sha)
     return f.astype(np.float32)
 
+# %% ../nbs/60j_watch.ipynb #a3aa8b77
 def seeded_noise(
     seeds,  # One for each row
     latent, # Length of a row
@@ -269,6 +270,38 @@ def seeded_noise(
 ) -> torch.Tensor:
     "Noise of which each row depends on its own seed alone"
     return torch.stack([torch.randn(k + 1, latent, generator=torch.Generator().manual_seed(int(s)))[k] for s in seeds])
+
+def hint_rows(
+    x,      # Sprites, bytes (n,4,h,w)
+    k,      # Numbers
+    side=8, # Of the small pictures
+) -> torch.Tensor:
+    "Roughly what sprites look like: the `k` ways in which small pictures of them vary most, of mean square 1 (n,k)"
+    a = F.adaptive_avg_pool2d(as_seen(torch.as_tensor(x)), side).flatten(1).numpy()
+    m,axes = main_axes(a, k)
+    r = torch.tensor((a - m) @ axes.T)
+    return (r/r.square().mean().sqrt()).half().float()      # as they are in a file
+
+class Dice:
+    "Noise for a generator, and hints behind it where it wants any; each row depends on its seed and class alone"
+    def __init__(self,
+        cfg,       # A `MonsterConfig`
+        rows=None, # Hints of training sprites (n,hints)
+        y=None,    # Their classes (n,)
+    ):
+        if cfg.hints and rows is None: raise DataError(f'hints: none given; expected {cfg.hints} numbers of each training sprite')
+        self.cfg,self.rows,self.y = cfg,rows,y
+    def __call__(self,
+        seeds, # One for each row
+        y,     # Their classes
+        k=0,   # The k-th throw
+    ) -> torch.Tensor:
+        z = seeded_noise(seeds, self.cfg.latent, k)
+        return torch.cat([z, torch.stack([self._hint(int(s), int(c), k) for s,c in zip(seeds, y)])], 1) if self.cfg.hints else z
+    def _hint(self, seed, cls, k):
+        g,kin = torch.Generator().manual_seed(seed + 2**41),(self.y == cls).nonzero()[:,0]
+        pick = int(torch.rand(k + 1, generator=g)[k]*len(kin))
+        return self.rows[kin[pick]] + self.cfg.vague*seeded_noise([seed + 2**42], self.cfg.hints, k)[0]
 
 # %% ../nbs/60j_watch.ipynb #9ac078d5
 def _table_to(path, rows):
@@ -285,12 +318,13 @@ class MonsterWatch:
         cfg,         # A `MonsterConfig` that also says how many sprites to `watch`
         data,        # Sprites: `x`, `y`, `held` and `classes`
         folder=None, # Where to keep what it sees
+        dice=None,   # A `Dice`; none for one without hints
     ):
         self.cfg,self.rows,self.classes = cfg,[],[]
         self.files = [Path(folder)/f'{k}.csv' if folder else None for k in ('watch', 'classes')]
         self.judge = SpriteJudge(data.x, data.y.numpy(), data.held, data.classes, _features(data, folder))
         self.y = self.judge.labels(cfg.watch)
-        self.z = seeded_noise(range(len(self.y)), cfg.latent)
+        self.z = (dice or Dice(cfg))(range(len(self.y)), self.y)
 
     def __call__(self, nets):
         gen,dev,it = nets.avg('gen'),next(nets.gen.parameters()).device,nets.it
@@ -310,9 +344,11 @@ class ClassCollapse(Callback):
     order = 49                     # before the round is scored
     def __init__(self,
         data,   # Sprites: `x`, `y`, `held` and `classes`
+        dice=None, # A `Dice`; none for one without hints
         most=8, # Classes to look at
         each=8, # Sprites of each
     ):
+        self.dice = dice
         self.low,real = 0,[data.x[~data.held & (data.y.numpy() == c)][:64] for c in range(len(data.classes))]
         some = [c for c,x in enumerate(real) if len(x) > 1][::max(1, len(real)//most)]
         self.y,self.real = torch.tensor(some).repeat_interleave(each),[spread(real[c]) for c in some]
@@ -329,5 +365,5 @@ def varies(self:ClassCollapse):
     "How much made sprites of the median class vary, as a share of real ones"
     gen,dev = self.nets.avg('gen'),self.dls.device
     y = self.y if self.cfg.classes else torch.zeros_like(self.y)
-    x = as_sprites(gen(seeded_noise(range(len(y)), self.cfg.latent).to(dev), y.to(dev)))
+    x = as_sprites(gen((self.dice or Dice(self.cfg))(range(len(y)), y).to(dev), y.to(dev)))
     return float(np.median([spread(o)/max(r, 1e-9) for o,r in zip(x.chunk(len(self.real)), self.real)]))

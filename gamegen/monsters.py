@@ -23,7 +23,7 @@ from .ada import ada_of
 from .batches import TensorLoader, rank_world
 from .core import ConfigError, DataError, WeightsError, atomic_write, bundled, config_cli, fixed_rng, one_thread, opt
 from .io import WeightsInfo, fill, load_weights, read_tensors, save_weights
-from .monster_scores import ClassCollapse, CopyJudge, MonsterWatch, seeded_noise, tidied
+from .monster_scores import ClassCollapse, CopyJudge, Dice, MonsterWatch, hint_rows, tidied
 from .sprites import ACTIONS, STYLES, bestiary, fit_sprites, read_sprites, split_families, sprites_from
 from .stylegan import MonsterConfig, StyleGen, adam, as_sprites, critic_step, gen_step, on_cpu, style_nets
 from .train import Callback, Trainer, checkpoints, hold_and_fall
@@ -44,6 +44,7 @@ class MonsterRun(MonsterConfig):
     mixing:float = opt(0., 'Share of pictures made from two styles', lo=0., hi=1., section='model')
     grain:str = opt('learned', 'Where detail comes from: noise for each pixel, or maps that are learned',
                     choices=('noise', 'learned', 'none'), section='model')
+    hints:int = opt(16, 'Numbers that tell the nets roughly what a picture looks like, 0 for none', lo=0, hi=64, section='model')
     images:str = opt('', 'Folder or archive of sprites to learn from; empty for the bundled ones', section='paths')
     bestiary:str = opt('wesnoth', 'Which of the bundled ones', choices=tuple(STYLES), section='paths')
     output:str = opt('output/monsters', 'Folder of the run', section='paths')
@@ -107,9 +108,10 @@ class MonsterModel:
         info:WeightsInfo,  # What it was trained on; its notes hold the `names` of training sprites
         copies=None,       # A `CopyJudge`, where the run was watched
         critic=None,       # Tensors of the critic, to train on from
+        dice=None,         # A `Dice` with the hints of training sprites, where the nets take hints
     ):
         self.gen,self.cfg,self.info = gen.cpu().float().eval().requires_grad_(False),cfg,info
-        self.copies,self.critic,self.classes = copies,critic or {},cfg.labels
+        self.copies,self.critic,self.classes,self.dice = copies,critic or {},cfg.labels,dice or Dice(cfg)
 
     def numbers(self,
         cls, # Name of a class, or several
@@ -121,7 +123,7 @@ class MonsterModel:
         return [self.classes.index(o) for o in names]
 
     def draw(self,
-        z,      # Noise (n,latent)
+        z,      # Noise, of its `dice`
         y,      # Classes (n,)
         psi=1., # 1 leaves styles alone, 0 gives the typical one of the class
     ):
@@ -150,6 +152,7 @@ def save(self:MonsterModel,
     "Write the model, in half precision, and its record"
     ts = {f'gen.{k}':v for k,v in self.gen.state_dict().items()} | {f'critic.{k}':v for k,v in self.critic.items()}
     if self.copies: ts |= {f'copies.{k}':v for k,v in _pack(self.copies).items()}
+    if self.cfg.hints: ts |= {'hints.rows':self.dice.rows, 'hints.y':self.dice.y.short()}
     save_weights(path, {k:v.contiguous() for k,v in ts.items()}, self.info, half=True)
 
 # %% ../nbs/60_monsters.ipynb #873a0bcc
@@ -165,8 +168,10 @@ def load(cls:MonsterModel,
     cfg = MonsterRun.from_dict(info.config, where=f'{path}: config')
     with fixed_rng(0): gen = StyleGen(cfg)
     fill(gen, {k:v.float() for k,v in _part(ts, 'gen.').items()}, path)
-    copies = _part(ts, 'copies.')
-    return cls(gen, cfg, info, _unpack(copies) if copies else None, _part(ts, 'critic.'))
+    copies,hints = _part(ts, 'copies.'),_part(ts, 'hints.')
+    if cfg.hints and set(hints) != {'rows', 'y'}: raise DataError(f'{path}: no hints in it; expected {cfg.hints} numbers of each training sprite')
+    dice = Dice(cfg, hints['rows'].float(), hints['y'].long()) if cfg.hints else None
+    return cls(gen, cfg, info, _unpack(copies) if copies else None, _part(ts, 'critic.'), dice)
 
 @lru_cache(1)
 def _bundled(): return MonsterModel.load()
@@ -191,16 +196,18 @@ def monsters_trainer(
     cfg = cfg.replace(labels=data.classes, classes=len(data.classes) if len(data.classes) > 1 else 0)
     with fixed_rng(cfg.seed): nets = style_nets(cfg, ada_of(cfg))
     began = take_over(nets, cfg.labels, cfg.start) if cfg.start else None
-    watch,ok = MonsterWatch(cfg, data, folder) if cfg.watch else None,torch.as_tensor(~data.held)
-    y = torch.arange(72)%max(1, cfg.classes)
+    ok = torch.as_tensor(~data.held)
+    rows = (hint_rows(data.x[ok], cfg.hints),) if cfg.hints else ()
+    dice = Dice(cfg, rows[0], data.y[ok]*bool(cfg.classes)) if rows else Dice(cfg)
+    watch,y = MonsterWatch(cfg, data, folder, dice) if cfg.watch else None,torch.arange(72)%max(1, cfg.classes)
     def sample(nets):
         dev = next(nets.gen.parameters()).device
-        return as_sprites(nets.avg('gen')(seeded_noise(range(72), cfg.latent).to(dev), y.to(dev))).cpu()
-    loader = TensorLoader(data.x[ok], data.y[ok], bs=cfg.bs, seed=cfg.seed)
-    cbs = [hold_and_fall(np.array([cfg.lr_critic, cfg.lr])), ClassCollapse(data), *cbs]
+        return as_sprites(nets.avg('gen')(dice(range(72), y).to(dev), y.to(dev))).cpu()
+    loader = TensorLoader(data.x[ok], data.y[ok], *rows, bs=cfg.bs, seed=cfg.seed)
+    cbs = [hold_and_fall(np.array([cfg.lr_critic, cfg.lr])), ClassCollapse(data, dice), *cbs]
     t = Trainer(nets, dict(critic=critic_step, gen=gen_step), loader, cfg, folder, score=watch, sample=sample,
                 draw=_sheet, lr=dict(critic=cfg.lr_critic, gen=cfg.lr), cbs=cbs, progress=progress, opt_func=adam(cfg))
-    t.set,t.skipped,t.began = data,skipped,began
+    t.set,t.skipped,t.began,t.dice = data,skipped,began,dice
     return t
 
 # %% ../nbs/60_monsters.ipynb #e0ec76a8
@@ -215,7 +222,7 @@ def monster_model(
     cfg = t.cfg.replace(images='', start='', output=MonsterRun.output)     # folders are nobody else's concern
     info.config.update(asdict(cfg))
     critic = {k:v for k,v in t.nets.critic.state_dict().items() if not k.startswith('ada.')}
-    return MonsterModel(deepcopy(t.nets.avg('gen')), cfg, info, t.score.judge.copies if t.score else None, critic)
+    return MonsterModel(deepcopy(t.nets.avg('gen')), cfg, info, t.score.judge.copies if t.score else None, critic, t.dice)
 
 class KeepBest(Callback):
     "Writes the weights of a round that is the best so far"
@@ -367,7 +374,7 @@ def generate_monsters(
     _check_order(model, n, truncation, max_similarity)
     seeds = np.arange(n) + (int(torch.randint(2**31, (1,))) if seed is None else seed)
     y = _classes_of(model, cls, seeds)
-    draw = lambda ix, k: tidied(model.draw(seeded_noise(seeds[ix], model.cfg.latent, k), y[ix], truncation))
+    draw = lambda ix, k: tidied(model.draw(model.dice(seeds[ix], y[ix], k), y[ix], truncation))
     x,t = draw(np.arange(n), 0),pd.DataFrame(dict(cls=[model.classes[i] for i in y], seed=seeds, tries=1))
     if model.copies is None or not (certify or max_similarity is not None): return Monsters(x, t)
     t,limit = t.join(_certify(model, x)),1. if max_similarity is None else max_similarity

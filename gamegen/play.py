@@ -34,8 +34,9 @@ class Pilot:
         lag=0,          # Frames from what is drawn to what it sees
         temperature=0., # 0 for the best way to hold keys, 1 for one drawn by the scores
         seed=0,         # Of the draws
+        hide=False,     # Hide from it what it held before?
     ):
-        self.player,self.n,self.temperature = player,n,temperature
+        self.player,self.n,self.temperature,self.hide = player,n,temperature,hide
         self.seen,self.kept,self.t = deque(maxlen=lag + 1),None,0
         self.past,self.prev = torch.zeros(n, player.net.choices.shape[1]),None
         self.rng = torch.Generator().manual_seed(seed)
@@ -48,7 +49,7 @@ class Pilot:
         with torch.inference_mode():
             frames = np.stack(frames)
             self.seen.append(look(frames, frames if self.prev is None else self.prev, self.player.cfg, self.player.code))
-            o,self.kept = net(self.seen[0][:,None], self.player.past(self.past)[:,None], self.kept, self.t)
+            o,self.kept = net(self.seen[0][:,None], (self.player.past(self.past)*(not self.hide))[:,None], self.kept, self.t)
             o = o[:,0]
             i = o.argmax(1) if not self.temperature else torch.multinomial((o/self.temperature).softmax(1), 1, generator=self.rng)[:,0]
         self.prev,self.t,self.past = frames,self.t + 1,net.choices[i]

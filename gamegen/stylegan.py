@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['MonsterConfig', 'on_cpu', 'on_gpu', 'tiny', 'as_seen', 'as_sprites', 'exactly', 'Dense', 'blur', 'doubled', 'halved',
            'convolve', 'modulated_by_weight', 'demodulation', 'modulated', 'bench_modulated', 'StyleConv', 'ToPicture',
-           'unit', 'Mapping', 'track', 'truncate', 'maps', 'possible', 'StyleGen', 'Conv', 'Block', 'StyleCritic',
-           'style_nets', 'logistic', 'path_lengths', 'even_paths', 'mixed', 'critic_step', 'gen_step', 'adam']
+           'unit', 'heed', 'Mapping', 'track', 'truncate', 'maps', 'possible', 'StyleGen', 'Conv', 'Block',
+           'StyleCritic', 'style_nets', 'logistic', 'path_lengths', 'even_paths', 'mixed', 'dealt', 'critic_step',
+           'gen_step', 'adam']
 
 # %% ../nbs/60d_stylegan.ipynb #e325f214
 import math
@@ -51,6 +52,8 @@ class MonsterConfig(TrainConfig):
     path:float = _m(2., 'Weight of even path lengths, 0 for none', lo=0.)
     path_every:int = _m(8, 'Batches from one look at path lengths to the next', lo=1)
     mixing:float = _m(.9, 'Share of pictures made from two styles', lo=0., hi=1.)
+    hints:int = _m(0, 'Numbers that tell roughly what a picture looks like, 0 for none', lo=0, hi=64)
+    vague:float = _m(1., 'Noise in hints, whose own mean square is 1', lo=0.)
     ada:bool = _m(True, 'Augment what the critic sees, as much as it takes?')
     ada_target:float = _m(.6, 'Mean sign of scores of real pictures to aim at', lo=-1., hi=1.)
     ada_images:int = _m(100_000, 'Real pictures in which the chance of augmentation may go from 0 to 1', lo=1)
@@ -63,12 +66,12 @@ class MonsterConfig(TrainConfig):
 def on_cpu(**kw):
     "64 x 64 for a processor or two"
     return MonsterConfig(**dict(bf16=True, steps=60_000, every=2000, rivals=True, path=0., mixing=0.,
-                              grain='learned') | kw)
+                              grain='learned', hints=16) | kw)
 
 def on_gpu(**kw):
     "Four times as wide, in larger batches"
     return MonsterConfig(**dict(bf16=True, gen_features=64, critic_features=64, most=512, latent=256, style=256,
-                                mapping=8, bs=32, path_every=4) | kw)
+                                mapping=8, bs=32, path_every=4, hints=16) | kw)
 
 def tiny(**kw):
     "16 x 16, a few maps"
@@ -213,18 +216,29 @@ def unit(x):
 def _check_classes(net, y, n):
     if net.embed is not None and y is None: raise ConfigError(f'y: none given; expected a class for each of {n}')
 
+def heed(n, width):
+    "A layer for hints, which counts for nothing until it has learned; None where there are no hints"
+    if not n: return None
+    l = Dense(n, width)
+    nn.init.zeros_(l.weight)
+    return l
+
 class Mapping(nn.Module):
-    "Noise and class to style"
+    "Noise, hints behind it where there are any, and class to style"
     def __init__(self, cfg:MonsterConfig):
         super().__init__()
         self.embed = nn.Embedding(cfg.classes, cfg.latent) if cfg.classes else None
         sizes = [cfg.latent*(1 + bool(cfg.classes))] + [cfg.style]*cfg.mapping
         self.layers = nn.ModuleList(Dense(i, o, rate=.01) for i,o in zip(sizes, sizes[1:]))
+        self.latent,self.hint = cfg.latent,heed(cfg.hints, cfg.style)
         self.register_buffer('mean', torch.zeros(max(1, cfg.classes), cfg.style))
     def forward(self, z, y=None):
         _check_classes(self, y, len(z))
+        z,h = z[:,:self.latent],z[:,self.latent:]
         x = unit(z) if self.embed is None else torch.cat([unit(z), unit(self.embed(y))], 1)
-        for l in self.layers: x = F.leaky_relu(l(x), .2)*2**.5
+        for k,l in enumerate(self.layers):
+            x = l(x) if k or self.hint is None else l(x) + self.hint(h)
+            x = F.leaky_relu(x, .2)*2**.5
         return x
 
 # %% ../nbs/60d_stylegan.ipynb #9dcdd245
@@ -322,15 +336,16 @@ class StyleCritic(nn.Module):
         self.first,self.blocks = Conv(cfg.channels, c[0], 1),nn.Sequential(*(Block(i, o) for i,o in zip(c, c[1:])))
         self.last,self.dense,self.score = Conv(c[-1] + 1, c[-1], 3),Dense(c[-1]*16, c[-1]),Dense(c[-1], 1)
         self.embed = nn.Embedding(cfg.classes, c[-1]) if cfg.classes else None
-        self.ada,self.together = ada,cfg.channels_last
+        self.hint,self.ada,self.together = heed(cfg.hints, c[-1]),ada,cfg.channels_last
     def look(self, x): return x if self.ada is None else self.ada(x)    # what it is to be shown
-    def forward(self, x, y=None):
+    def forward(self, x, y=None, hint=None):
         _check_classes(self, y, len(x))
         if self.together: x = x.contiguous(memory_format=torch.channels_last)
         x = self.last(variety(self.blocks(self.first(x)).to(self.score.weight.dtype)))
         h = F.leaky_relu(self.dense(x.flatten(1)), .2)*2**.5
         s = self.score(h)[:,0]
-        return s if self.embed is None else s + (self.embed(y)*h).sum(1)/h.shape[1]**.5
+        told = [o for o in (self.embed and self.embed(y), self.hint and self.hint(hint)) if o is not None]
+        return s + sum((o*h).sum(1) for o in told)/h.shape[1]**.5
 
 def style_nets(
     cfg:MonsterConfig, # Settings
@@ -374,17 +389,24 @@ def mixed(gen, z, y, p):
     if not p: return gen.everywhere(w), w
     cut = torch.where(u[:,0] < p, 1 + (u[:,1]*(k - 1)).floor(), k)
     first = torch.arange(k, device=z.device) < cut[:,None]
-    return torch.where(first[...,None], w[:,None], gen.mapping(noise(*z.shape, device=z.device), y)[:,None]), w
+    z = torch.cat([noise(n, gen.mapping.latent, device=z.device), z[:,gen.mapping.latent:]], 1)
+    return torch.where(first[...,None], w[:,None], gen.mapping(z, y)[:,None]), w
+
+def dealt(batch, cfg):
+    "Noise for a batch, and behind it vague hints of its pictures where there are any"
+    z = noise(len(batch[0]), cfg.latent, device=batch[0].device)
+    return torch.cat([z, batch[2] + cfg.vague*noise(*batch[2].shape, device=z.device)], 1) if cfg.hints else z
 
 def critic_step(nets, batch, cfg):
     "Tell real pictures from made ones"
     x,y = as_seen(batch[0]),batch[1] if cfg.classes else None
-    ws,w = mixed(nets.gen, noise(len(x), cfg.latent, device=x.device), y, cfg.mixing)
+    z = dealt(batch, cfg)
+    ws,w = mixed(nets.gen, z, y, cfg.mixing)
     track(nets.gen.mapping, w, y)
-    nets.made = nets.gen.paint(ws)                                         # kept for the generator's step
+    nets.made,nets.hint = nets.gen.paint(ws),z[:,cfg.latent:]               # kept for the generator's step
     steep = cfg.r1 > 0 and nets.it % cfg.r1_every == 0
     x,m = (nets.critic.look(o).requires_grad_(steep) for o in (x, nets.made.detach()))
-    a,b = nets.critic(x, y),nets.critic(m, y)
+    a,b = nets.critic(x, y, nets.hint),nets.critic(m, y, nets.hint)
     nets.scores,sure = a.detach(),(a - b if cfg.rivals else a).detach()
     if nets.critic.ada is not None: nets.critic.ada.learn(sure)
     res = dict(loss=(rival_loss if cfg.rivals else logistic)(a, b), apart=(a - b).mean(), sure=sure.sign().mean())
@@ -396,12 +418,11 @@ def critic_step(nets, batch, cfg):
 def gen_step(nets, batch, cfg):
     "Make pictures that the critic takes for real"
     y = batch[1] if cfg.classes else None
-    s = nets.critic(nets.critic.look(nets.made), y)
+    s = nets.critic(nets.critic.look(nets.made), y, nets.hint)
     res = dict(loss=rival_loss(s, nets.scores) if cfg.rivals else F.softplus(-s).mean())
-    nets.made = nets.scores = None
+    nets.made = nets.scores = nets.hint = None
     if cfg.path and nets.it % cfg.path_every == 0:
-        half = batch[0][::2]                                               # enough for a mean
-        z = noise(len(half), cfg.latent, device=half.device)
+        z = dealt([o[::2] for o in batch], cfg)                             # half is enough for a mean
         ws,_ = mixed(nets.gen, z, None if y is None else y[::2], cfg.mixing)
         res.update(loss=res['loss'] + cfg.path*cfg.path_every*even_paths(nets.gen, ws), path=nets.gen.path_mean.clone())
     return res
