@@ -331,7 +331,9 @@ def _bash():
         cases.append(f"        {k}) words='{' '.join(f for o in ops for f in o.flags)}'; "
                      f"alone=' {' '.join(f for o in ops if o.kind == 'bool' for f in o.flags)} ' ;;")
         for o in ops:
-            if o.choices: values.append(f"        {'|'.join(f'{k}:{f}' for f in o.flags or [k])}) words='{' '.join(o.choices)}' ;;")
+            if not o.choices: continue
+            free = '' if o.flags else '[[ $cur == -* ]] || '                  # in the place of an argument there may be an option
+            values.append(f"        {'|'.join(f'{k}:{f}' for f in o.flags or [k])}) {free}words='{' '.join(o.choices)}' ;;")
     return '\n'.join(['_gamegen() {', '    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= alone=',
         '    case ${COMP_WORDS[1]} in', *cases, '    esac', '    case ${COMP_WORDS[1]}:$prev in', *values,
         '        *:-*) [[ $alone == *" $prev "* ]] || words= ;;', '    esac',
