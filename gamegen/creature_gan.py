@@ -259,7 +259,7 @@ def creature_trainer(
         gen = CreatureGen(cfg, schema, Codec.fit(df[schema.nums]))
         n = real_rows(gen.codec, v[:2], schema.hots(codes[:2]), torch.zeros(2, gen.wish_dim)).shape[1]
         critic = mlp(n, cfg.hidden, 1, cfg.depth, nn.LayerNorm if cfg.layer_norm else None, wrap)
-    def sample(nets): return draw_rows(nets.avg('gen'), codes[:64], v[:64].sum(1, keepdim=True), torch.zeros(64, codes.shape[1]+1))[2]
+    def sample(nets): return draw_rows(nets.avg('gen'), codes[:64], v[:64].sum(1, keepdim=True), torch.zeros(len(codes[:64]), codes.shape[1]+1))[2]
     return Trainer(dict(critic=critic, gen=gen), dict(critic=critic_step, gen=gen_step), TensorLoader(v, codes, bs=min(cfg.bs, len(v)), seed=cfg.seed),
                    cfg, folder, score=quick_score(schema, v, codes), sample=sample, lr=dict(gen=cfg.lr, critic=cfg.lr_critic),
                    opt_func=partial(OptimWrapper, opt=torch.optim.Adam, betas=(0., .99), fused=True), cbs=[hold_and_fall(np.array([cfg.lr_critic, cfg.lr]))], progress=progress)

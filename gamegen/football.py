@@ -142,7 +142,7 @@ def main(
         raise ConfigError(f"--time: expected {games} time{'s'*(games != 1)}, the minutes of each game; got {n}")
     from gamegen.cgan import MatchModel
     model = MatchModel.load(weights) if weights else None
-    write_matches(time, out, style, strength, temperature, player, seed, model, force, progress=True)
+    return write_matches(time, out, style, strength, temperature, player, seed, model, force, progress=True)
 
 # %% ../nbs/10b_football.ipynb #a4bd9958
 STEPS = 2000   # three to four minutes of one core

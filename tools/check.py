@@ -66,6 +66,7 @@ MAY = {
     'studio':   BASE | MODELS,
     'demo':     BASE | MODELS | {'explore', 'studio'},
     'bench':    BASE | MODELS | {'explore', 'studio'},
+    'cli':      {'core', 'frames', 'mario_dcgan'},      # what a command needs is imported by name when it runs
 }
 
 # --- what is looked at
