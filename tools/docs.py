@@ -117,13 +117,15 @@ def described(cells):
     head,prose = '',''
     for c in cells:
         src = join(c['source'])
+        if m := c['cell_type'] == 'raw' and re.search(r'^title: (.+)$', src, re.M): head = m[1].strip('\'" ')
         if c['cell_type'] == 'markdown':
-            text = re.sub(r'^:::.*$|^>|```.*?```|!\[.*?\]\(.*?\)', '', src, flags=re.M | re.S)
+            text = re.sub(r'<!--.*?-->|^:::[^\n]*$|^>|```.*?```|!\[.*?\]\(.*?\)', '', src, flags=re.M | re.S)
             text = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text)
             for l in text.splitlines():
                 if l.startswith('#'): head,prose = re.sub(r'[*`$#{}]|\{.*\}', '', l).strip(),''
             body = ' '.join(o for o in re.sub(r'[*`$|]', '', text).splitlines() if o.strip() and not o.startswith(('#', '-', ' ')))
-            prose = re.split(r'(?<=[.!?]) ', body.strip())[0][:160] if body.strip() else prose
+            said = re.match(r'.{40,}?[.!?:](?= |$)|.+', body.strip())                  # a sentence, or two short ones
+            prose = said[0][:200] if said else prose
         elif c['cell_type'] == 'code':
             kinds = {k for o in c.get('outputs', []) for k in o.get('data', {})}
             alt = html.escape(f"{head or 'Picture'}: {prose or 'what the code above draws'}", quote=True).replace('\\', '')
