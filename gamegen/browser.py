@@ -41,7 +41,8 @@ class Tab:
         self.ws.send(json.dumps(dict(id=self.n, method=method, params=params)))
         while True:
             m = json.loads(self.ws.recv())
-            if m.get('method') in ('Runtime.exceptionThrown', 'Log.entryAdded'): self.errors.append(m['params'])
+            what,said = m.get('method'),m.get('params', {})
+            if what in ('Runtime.exceptionThrown', 'Log.entryAdded') or what == 'Runtime.consoleAPICalled' and said['type'] == 'error': self.errors.append(said)
             if m.get('id') == self.n: return m.get('result', m)
 
     def js(self, text):

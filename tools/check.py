@@ -59,6 +59,8 @@ MAY = {
     'monster_scores': BASE | {'stylegan'},
     'monsters': BASE | {'ada', 'monster_scores', 'sprites', 'stylegan'},
     'browser':  {'core'},
+    'results':  {'core', 'io'},
+    'cards':    {'core', 'io'},
     'deliver':  BASE | {'animate', 'monsters', 'sheets', 'sprites', 'stylegan'},
     'monster_explore': BASE | {'monster_scores', 'monsters', 'sprites', 'stylegan'},
     'monster_page': BASE | {'animate', 'deliver', 'monster_explore', 'monster_scores', 'monsters'},

@@ -1,9 +1,13 @@
 """Build the site into _docs/ from the executed notebooks: `python tools/docs.py`.
 
 nbdev puts the library's signatures into the notebooks. Quarto renders them where it is installed; where not, smalldocs
-does, in pure Python, and says so. Then every internal link is checked.
+does, in pure Python, and says so. Then every internal link is checked, and every page is opened in Chromium where that is
+here: at two widths, in both themes, for errors, overflow and pictures without a description, and with axe-core
+(`npm install --global axe-core`) for what keeps people out.
 """
-import configparser, json, re, shutil, subprocess, sys, warnings
+import ast, configparser, functools, html, http.server, io, json, os, re, shutil, subprocess, sys, threading, time, warnings
+from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -17,7 +21,13 @@ ini = configparser.ConfigParser(delimiters=['='])
 ini.read(ROOT/'settings.ini', encoding='utf-8')
 meta = ini['DEFAULT']
 join = lambda o: ''.join(o) if isinstance(o, list) else o
-page = lambda fn: nbpath2html(Path(fn).name).with_suffix('.ipynb').name
+short = lambda fn: nbpath2html(Path(fn).name).with_suffix('.ipynb').name       # without its number
+named = Counter(short(o) for o in (ROOT/'nbs').glob('*.ipynb'))
+
+def page(fn):
+    "The name of a notebook's page: short, but for one that exports nothing and whose short name another has"
+    fn = Path(fn).name
+    return short(fn) if named[short(fn)] < 2 or '#| default_exp' in (ROOT/'nbs'/fn).read_text(encoding='utf-8') else fn
 
 # --- nbdev's part
 
@@ -30,7 +40,6 @@ def process():
     do_eval = procs._do_eval
     # Of the cells that are not exported, nbdev runs those with an import; here only where there is nothing else. No commands
     def only_imports(cell):
-        import ast
         return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in cell.parsed_())
     def evaluate(cell):
         if not do_eval(cell): return
@@ -103,6 +112,29 @@ def in_order(cells):
         run = []
     return res + sorted(run, key=line_of)
 
+def described(cells):
+    "Give the pictures that cells have made a description, from the heading and the prose above them"
+    head,prose = '',''
+    for c in cells:
+        src = join(c['source'])
+        if m := c['cell_type'] == 'raw' and re.search(r'^title: (.+)$', src, re.M): head = m[1].strip('\'" ')
+        if c['cell_type'] == 'markdown':
+            text = re.sub(r'<!--.*?-->|^:::[^\n]*$|^>|```.*?```|!\[.*?\]\(.*?\)', '', src, flags=re.M | re.S)
+            text = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text)
+            for l in text.splitlines():
+                if l.startswith('#'): head,prose = re.sub(r'[*`$#{}]|\{.*\}', '', l).strip(),''
+            body = ' '.join(o for o in re.sub(r'[*`$|]', '', text).splitlines() if o.strip() and not o.startswith(('#', '-', ' ')))
+            said = re.match(r'.{40,}?[.!?:](?= |$)|.+', body.strip())                  # a sentence, or two short ones
+            prose = said[0][:200] if said else prose
+        elif c['cell_type'] == 'code':
+            kinds = {k for o in c.get('outputs', []) for k in o.get('data', {})}
+            alt = html.escape(f"{head or 'Picture'}: {prose or 'what the code above draws'}", quote=True).replace('\\', '')
+            if any(k.startswith('image/') for k in kinds) and 'fig-alt' not in src:
+                c['source'] = f'#| fig-alt: {json.dumps(html.unescape(alt))}\n#| fig-align: left\n{src}'
+            for o in c.get('outputs', []):
+                for k in o.get('data', {}).keys() & {'text/html', 'text/markdown'}:
+                    o['data'][k] = re.sub(r'<img(?![^>]*\balt=)', lambda m: f'<img alt="{alt}"', join(o['data'][k]))
+
 def stage(cache):
     "Put the pages of the site into `SITE`, under the names that nbdev links to"
     shutil.rmtree(SITE, ignore_errors=True)
@@ -118,30 +150,82 @@ def stage(cache):
             for o in c.get('outputs', []):
                 if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = relink(plain(join(o['data']['text/markdown'])), known)
         nb['cells'] = in_order(nb['cells'])
+        described(nb['cells'])
         below = relink(prose_below_title(names[name]) or '', known)
         nb['cells'].insert(1, dict(cell_type='markdown', id='launch', metadata={}, source=f'{launch(names[name])}\n\n{below}'))
         nb['metadata'].pop('widgets', None)
         (SITE/name).write_text(json.dumps(nb), encoding='utf-8')
+    (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
     for o in ('CHANGELOG.md', 'CONTRIBUTING.md'):
         (SITE/o).write_text(relink((ROOT/o).read_text(encoding='utf-8'), known), encoding='utf-8')
 
-GROUPS = {'0':'Foundation', '1':'Matches', '2':'Matches', '3':'Creatures', '4':'Frames', '5':'Play', '6':'Monsters', '7':'Studio'}
+def reference(known):
+    "The page of all that can be imported: modules in the order of the notebooks, each symbol with what it says of itself"
+    from gamegen import _modidx
+    parts = ['---', 'title: Reference', 'description: Every function and class, with the page that explains it.', '---', '',
+             'A name leads to its signature, where each parameter is described, among the examples and tests that use it.', '']
+    syms = {m:d for m,d in _modidx.d['syms'].items() if d}
+    for m,d in sorted(syms.items(), key=lambda o: next(iter(o[1].values()))[0]):
+        tree = ast.parse((ROOT/next(iter(d.values()))[1]).read_text(encoding='utf-8'))
+        says = {n.name:ast.get_docstring(n) or '' for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        rows = []
+        for k,(to,_) in d.items():
+            name = k.removeprefix(f'{m}.')
+            if to in known and name in says: rows.append(f"- [`{name}`]({to}): {says[name].splitlines()[0].replace('|', '&#124;') if says[name] else 'see there'}")
+        if rows: parts += [f'## {m}', '', f'{ast.get_docstring(tree) or ""}', '', *rows, '']
+    return '\n'.join(parts)
+
+GROUPS = {'9':'Start here', '0':'Foundation', '1':'Matches', '2':'Matches', '3':'Creatures', '4':'Frames', '5':'Play', '6':'Monsters',
+          '7':'Studio'}
 
 def configure(fallback):
     "Write the site's _quarto.yml: the top-level one, with what settings.ini and the notebooks' names say"
     cfg = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
-    web,bar = cfg['website'],{}
+    web,bar = cfg['website'],{k:[] for k in GROUPS.values()}
     web.update({'title':meta['lib_name'], 'description':meta['description'], 'site-url':meta['doc_url'], 'repo-url':meta['git_url'],
                 'repo-branch':meta['branch']})
     web['navbar']['right'].append(dict(text='GitHub', href=meta['git_url']))
-    for fn in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')): bar.setdefault(GROUPS.get(fn.name[0], 'More'), []).append(page(fn))
+    for fn in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')): bar[GROUPS[fn.name[0]]].append(page(fn))
+    bar[GROUPS['9']].append('reference.md')
     web['sidebar']['contents'] = [dict(text=meta['lib_name'], href='index.ipynb')]*(SITE/'index.ipynb').exists() + [
-        dict(section=k, contents=v) for k,v in bar.items()]
+        dict(section=k, contents=v) for k,v in bar.items() if v]
     if fallback:
-        for o in ('respect-user-color-scheme', 'grid'): del cfg['format']['html'][o]  # smalldocs does the first always; site.css has the second
+        for o in ('respect-user-color-scheme', 'grid', 'html-math-method'): del cfg['format']['html'][o]   # done always, by site.css and by `finish`
         web['page-footer']['right'] = 'Built by smalldocs, the fallback where Quarto is not installed.'
     (SITE/'_quarto.yml').write_text(yaml.safe_dump(cfg, sort_keys=False), encoding='utf-8')
-    shutil.copy2(ROOT/'tools/site.css', SITE/'styles.css')
+    for o,to in (('site.css', 'styles.css'), ('site.html', 'site.html'), ('icon.svg', 'icon.svg')): shutil.copy2(ROOT/'tools'/o, SITE/to)
+
+def formula(m):
+    "A formula of the fallback's pages as a drawing that needs no script from elsewhere"
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import MathTextParser, math_to_image
+    tex = html.unescape(m[2])[2:-2].strip()
+    src = tex
+    for a,b in ((r'\\tfrac', r'\\frac'), (r'\\(?:textstyle|displaystyle|[bB]igg?[lrm]?)(?![A-Za-z])', ''), (r'\\operatorname\{(\w+)\}', r'\\mathrm{\1}'),
+                (r'\\text\{', r'\\mathrm{'), (r"'+", lambda m: '^{' + r'\prime'*len(m[0]) + '}'), (r'(\\math\w+)\s+(\w)', r'\1{\2}'), (r'(\\frac)\s*(\w)\s*(\w)', r'\1{\2}{\3}'), (r'(\\frac)\s*(\\\w+)\s*(\w)', r'\1{\2}{\3}'),
+                (r'(\\sqrt)\s*(\w)', r'\1{\2}'), (r'\\\|', r'\\Vert '), (r'\\top', r'\\mathsf{T}'), (r'\s+', ' ')): src = re.sub(a, b, src)
+    font,out = FontProperties(size=12),io.BytesIO()
+    depth = MathTextParser('path').parse(f'${src}$', dpi=72, prop=font).depth
+    math_to_image(f'${src}$', out, prop=font, format='svg', dpi=72)
+    svg = re.sub(r'.*?(<svg)', r'\1', out.getvalue().decode(), count=1, flags=re.S)
+    w,h = (float(o) for o in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    n = formula.n = getattr(formula, 'n', 0) + 1                       # names of glyphs are the page's, so each formula has its own
+    svg = re.sub(r'(id="|href="#|url\(#)', rf'\g<1>f{n}-', re.sub(r'<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->', '', svg, flags=re.S))
+    svg = re.sub(r'<g id="[^"]*patch_1">.*?</g>', '', svg, flags=re.S)      # the white ground
+    tag = f'<svg class="formula" role="img" aria-label="{html.escape(tex)}" style="width:{w/12:.3f}em;height:{h/12:.3f}em;vertical-align:{-depth/12:.3f}em" viewBox="0 0 {w} {h}" fill="currentColor">'
+    return f'<span class="{m[1]}">{re.sub(r"<svg[^>]*>", lambda _: tag, svg, count=1)}</span>'
+
+def finish(root, fallback):
+    "Let the site ask no other one for anything: fonts, and the fallback's script for formulas"
+    for f in root.rglob('*.css'):
+        old = f.read_text(encoding='utf-8')
+        new = re.sub(r'@import\s*(?:url\([^)]*//[^)]*\)|"[^"]*//[^"]*")[^;{}]*;', '', old)
+        if new != old: f.write_text(new, encoding='utf-8')
+    for f in root.rglob('*.html') if fallback else ():
+        old = f.read_text(encoding='utf-8')
+        new = re.sub(r'<span class="(math (?:inline|display))">(.*?)</span>', formula, old, flags=re.S)
+        new = re.sub(r'<link[^>]*katex[^>]*>|<script[^>]*katex[^>]*></script>', '', new)
+        if new != old: f.write_text(new, encoding='utf-8')
 
 def render():
     "Quarto, else smalldocs"
@@ -155,6 +239,7 @@ def render():
     if p.returncode: sys.exit(f'{p.stdout}{p.stderr}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
     for l in notes: print('  ' + l)
+    finish(SITE/'_docs', not quarto)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(SITE/'_docs', OUT)
 
@@ -187,6 +272,67 @@ def check_links(root):
             if u.path.startswith('/') or lost: bad.append(f'{f.relative_to(root)}: {url}')
     return n,bad,len(pages)
 
+# --- pages, as people meet them
+
+VIEWS = [(1280, False), (360, False), (1280, True), (360, True)]     # width, dark?
+
+def find_axe():
+    "axe-core's script: named by $AXE, in node_modules here or among npm's global packages; else None"
+    dirs = [ROOT/'node_modules']
+    if shutil.which('npm'): dirs.append(Path(subprocess.run(['npm', 'root', '--global'], capture_output=True, text=True).stdout.strip() or '.'))
+    files = [Path(os.environ['AXE'])]*('AXE' in os.environ) + [o/'axe-core/axe.min.js' for o in dirs]
+    return next((o.read_text(encoding='utf-8') for o in files if o.is_file()), None)
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+LOOK = """({over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+           dumb: [...document.images].filter(i => !i.alt && i.getAttribute('role') != 'presentation').length})"""
+AXE = """axe.run(document, {resultTypes: ['violations'], runOnly: %s}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+         .map(v => `${v.id}, ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 120)} ${v.nodes[0].any.map(o => o.message).join(' ').slice(0, 160)}`))"""
+
+# All rules once; then those that depend on the width, and on the colours
+RULES = {(1280, False):['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], (1280, True):['color-contrast'],
+         (360, False):['scrollable-region-focusable', 'aria-hidden-focus', 'button-name', 'link-name', 'nested-interactive']}
+
+def look_at(tab, url, axe):
+    "What is wrong with a page: an entry for each fault and view"
+    bad = []
+    for width,dark in VIEWS:
+        tab('Emulation.setDeviceMetricsOverride', width=width, height=800, deviceScaleFactor=1, mobile=False)
+        tab('Emulation.setEmulatedMedia', features=[dict(name='prefers-color-scheme', value='dark' if dark else 'light')])
+        tab.errors.clear()
+        tab.open(url)
+        got,where = tab.js(LOOK),f"{url.rpartition('/')[2]} ({width} px, {'dark' if dark else 'light'})"
+        if got['over'] > 0: bad.append(f"{where}: {got['over']} px too wide")
+        if got['dumb'] and (width, dark) == VIEWS[0]: bad.append(f"{where}: {got['dumb']} pictures have no description")
+        rules = RULES.get((width, dark))
+        if axe and rules:
+            tab.js(axe + '; 0')
+            bad += [f'{where}: {o}' for o in tab.js(AXE % rules)]
+        for e in tab.errors:
+            if e.get('entry', {}).get('level', 'error') == 'error': bad.append(f'{where}: {json.dumps(e)[:300]}')
+    return bad
+
+def check_pages(root, tabs=2):
+    "Open every page in Chromium; what is wrong, or None where there is no Chromium"
+    from gamegen.browser import chromium, no_browser
+    if no_browser(): print(f'{no_browser()}: not installed; the pages were not tried in a browser'); return
+    axe = find_axe()
+    if not axe: print('axe-core: not found in $AXE, node_modules or among the global packages of npm; tried without it')
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    todo,base = sorted(f.relative_to(root).as_posix() for f in root.rglob('*.html')),f'http://127.0.0.1:{server.server_port}/'
+    try:
+        with chromium(base) as first:
+            free = [first] + [first.another(base) for _ in range(tabs - 1)]
+            def one(name):
+                tab = free.pop()
+                try: return look_at(tab, base + name, axe)
+                finally: free.append(tab)
+            with ThreadPoolExecutor(tabs) as pool: return [o for bad in pool.map(one, todo) for o in bad]
+    finally: server.shutdown()
+
 def main():
     if not (ROOT/'nbs/index.ipynb').exists(): print('note: there is no nbs/index.ipynb yet; the site has no front page')
     print('Reading the notebooks ...', flush=True)
@@ -194,7 +340,10 @@ def main():
     render()
     n,bad,pages = check_links(OUT.resolve())
     for o in bad: print(f'  broken link in {o}')
-    print(f'_docs/index.html: {pages} pages, {n} internal links, {len(bad)} broken')
-    sys.exit(bool(bad))
+    print(f'_docs/index.html: {pages} pages, {n} internal links, {len(bad)} broken', flush=True)
+    start,wrong = time.time(),check_pages(OUT)
+    for o in wrong or []: print(f'  {o}')
+    if wrong is not None: print(f'opened {len(VIEWS)} times each in {time.time()-start:.0f} s, at 1280 and 360 px, light and dark: {len(wrong)} faults')
+    sys.exit(bool(bad or wrong))
 
 if __name__ == '__main__': main()
