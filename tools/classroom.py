@@ -204,7 +204,7 @@ def grade(files, child):
         try: name,got = json.loads(p.stdout.splitlines()[-1])
         except (ValueError, IndexError): out.writerow([fn, '', 0, '', (p.stderr.strip().splitlines() or ['no result'])[-1]]); continue
         of = sum(marks(c)['points'] for c in load(HOME/f'{name}.ipynb')['cells'] if marks(c).get('grade'))
-        out.writerow([fn, name, sum(got.values()), of, ' '.join(f'{k}:{v}' for k,v in got.items())])
+        out.writerow([fn, name, sum(got.values()), of, ' '.join(f"{k.removesuffix('-test')}:{v}" for k,v in got.items())])
 
 # --- all of it
 
