@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab docs bench race data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check lab docs bench race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -37,6 +37,9 @@ bench: env-play ## Time the library against named baselines
 race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
 	@$(PY) bench/frame_race.py classic
 	@$(PY) bench/frame_race.py modern
+
+classroom: env-dev ## Write exercises for students into out/classroom/, and check that blanks fail and solutions pass
+	@$(PY) tools/classroom.py
 
 data: env-dev ## Make the bundled data in data/ again
 	@$(PY) tools/make_data.py

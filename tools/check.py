@@ -2,6 +2,7 @@
 import ast, hashlib, json, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
+from classroom import problems
 from readme import readme
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,6 +172,11 @@ def check_notebooks():
             if any('widget' in k for o in c['outputs'] for k in o.get('data', {})): bad.append(f'{where}: holds a widget')
             if not c['outputs'] and shows(src) and 'eval: false' not in marks: bad.append(f'{where}: has no output; run `make notebooks`')
     return bad
+
+def check_classroom():
+    "each numbered notebook of a system has its exercises, each with solution, hidden tests and a row in the teacher's page"
+    bad = [f'classroom/{o.name}: missing' for o in sorted((ROOT/'nbs').glob('[0-6]0_*.ipynb')) if not (ROOT/'classroom'/o.name).exists()]
+    return bad + [o for f in sorted((ROOT/'classroom').glob('*.ipynb')) for o in problems(f)]
 
 def check_version():
     "the version agrees in gamegen/__init__.py, CITATION.cff and CHANGELOG.md"
