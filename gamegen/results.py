@@ -154,7 +154,7 @@ def _play():
             got = {game:spread(mean(k), 1), f'{game}: gain':[(o - lo)/(hi - lo) for o in mean(k)]}
             rows.setdefault(k, {}).update(got)
             if k == _sees(game): rows['player that ships'].update(got)
-    return rows, {'player that ships':'ours', 'random':'floor', 'expert':'floor', 'one frame':'baseline'}, cols
+    return rows, {'player that ships':'ours', 'random':'floor', 'expert':'floor', 'one frame':'baseline', 'first version':'baseline'}, cols
 
 @system('maze', 'Play: Sneak, on a screen')
 def _maze():
@@ -165,11 +165,10 @@ def _maze():
 # %% ../nbs/92_results.ipynb #71104397
 @system('small things', 'Play: small things that survive an encoder')
 def _small():
-    codes,rows = kept('bench/play_scores.json')['codes'],{'walls alone':{}}
+    codes,rows = kept('bench/play_scores.json')['codes'],{}
     for game,d in codes.items():
         for k,o in d.items(): rows.setdefault(k, {}).update({f'{game}: {t}':v['recall'] for t,v in o['recall'].items()})
-        rows['walls alone'].update({f'{game}: {t}':0. for o in d.values() for t in o['recall']})
-    return rows, {'things':'ours', 'plain':'baseline', 'walls alone':'floor'}, list(rows['walls alone'])
+    return rows, {'things':'ours', 'plain':'baseline', 'first':'baseline'}, list(rows['things'])
 
 # %% ../nbs/92_results.ipynb #6e8bf557
 @system('monsters', 'Monsters: families that were held out')
