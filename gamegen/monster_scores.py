@@ -277,9 +277,10 @@ def hint_rows(
     side=8, # Of the small pictures
 ) -> torch.Tensor:
     "Roughly what sprites look like: the `k` ways in which small pictures of them vary most, of mean square 1 (n,k)"
-    a = F.adaptive_avg_pool2d(as_seen(torch.as_tensor(x)), side).flatten(1).numpy()
-    m,axes = main_axes(a, k)
-    r = torch.tensor((a - m) @ axes.T)
+    a = F.adaptive_avg_pool2d(as_seen(torch.as_tensor(x)), side).flatten(1).double()     # or a run resumed on other cores has others
+    a = a - a.mean(0)
+    axes = torch.linalg.eigh(a.T @ a)[1].flip(1)[:,:k]
+    r = a @ (axes*axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign())            # axes have no sign of their own
     return (r/r.square().mean().sqrt()).half().float()      # as they are in a file
 
 class Dice:
