@@ -205,7 +205,8 @@ def formula(m):
                 (r'\\text\{', r'\\mathrm{'), (r"'+", lambda m: '^{' + r'\prime'*len(m[0]) + '}'), (r'(\\math\w+)\s+(\w)', r'\1{\2}'), (r'(\\frac)\s*(\w)\s*(\w)', r'\1{\2}{\3}'), (r'(\\frac)\s*(\\\w+)\s*(\w)', r'\1{\2}{\3}'),
                 (r'(\\sqrt)\s*(\w)', r'\1{\2}'), (r'\\\|', r'\\Vert '), (r'\\top', r'\\mathsf{T}'), (r'\s+', ' ')): src = re.sub(a, b, src)
     font,out = FontProperties(size=12),io.BytesIO()
-    depth = MathTextParser('path').parse(f'${src}$', dpi=72, prop=font).depth
+    try: depth = MathTextParser('path').parse(f'${src}$', dpi=72, prop=font).depth
+    except ValueError as e: sys.exit(f'error: the formula {tex} cannot be drawn without Quarto: {str(e).splitlines()[-1]}; expected what Matplotlib knows of TeX')
     math_to_image(f'${src}$', out, prop=font, format='svg', dpi=72)
     svg = re.sub(r'.*?(<svg)', r'\1', out.getvalue().decode(), count=1, flags=re.S)
     w,h = (float(o) for o in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
@@ -280,7 +281,7 @@ def find_axe():
     "axe-core's script: named by $AXE, in node_modules here or among npm's global packages; else None"
     dirs = [ROOT/'node_modules']
     if shutil.which('npm'): dirs.append(Path(subprocess.run(['npm', 'root', '--global'], capture_output=True, text=True).stdout.strip() or '.'))
-    files = [Path(os.environ['AXE'])]*('AXE' in os.environ) + [o/'axe-core/axe.min.js' for o in dirs]
+    files = [*map(Path, filter(None, [os.environ.get('AXE')])), *(o/'axe-core/axe.min.js' for o in dirs)]
     return next((o.read_text(encoding='utf-8') for o in files if o.is_file()), None)
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
