@@ -15,11 +15,9 @@ import types
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from fastcore.script import call_parse
 from PIL import Image
-from torch import nn
 
 from gamegen import frame_nets
 from gamegen.batches import TensorLoader

@@ -7,7 +7,7 @@ __all__ = ['COMMANDS', 'ANSWERS', 'Command', 'Option', 'options_of', 'help_of', 
            'completion']
 
 # %% ../nbs/08_cli.ipynb #64a222bf
-import argparse, ast, csv, importlib, io, json, os, re, shutil, sys, tempfile, textwrap, tokenize
+import argparse, ast, importlib, io, json, os, re, shutil, sys, tempfile, textwrap, tokenize
 from contextlib import nullcontext, redirect_stdout
 from functools import lru_cache
 from pathlib import Path

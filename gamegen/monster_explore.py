@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from .core import ConfigError, DataError, atomic_write, fixed_rng, one_thread
+from .core import ConfigError, DataError, atomic_write, one_thread
 from .monster_scores import tidied
 from .monsters import MonsterModel
 from .sprites import alpha_box, clear, place, scale_to
