@@ -1,7 +1,7 @@
 """Train the monster generator and its peers on the same sprites, for the same seconds of one core.
 
 python bench/monster_peers.py NAME [--seed S] [--core-seconds T] adds the scores of that run to bench/monster_peers.json.
-NAME is grown (half of the time at 32 x 32, the rest at 64 x 64), flat (64 x 64 from the start), frames (the nets of
+NAME is grown (half of the time at 32 x 32, the rest at 64 x 64), bare (the same without hints), flat (64 x 64 from the start), frames (the nets of
 nbs/40b_frame_nets.ipynb, with alpha as a fourth channel) or lightweight (pip install lightweight-gan, in any
 environment: its own trainer with its own settings; PEERS names its folder if it is not installed here).
 One thread, so that a core-second is a second of work whatever else the machine does. Scoring is not counted.
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import types
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Table:
             self.rows.append({k:round(v, 4) for k,v in row.items()})
             print(self.rows[-1], flush=True)
 
-def ours(seconds, table, seed, folder, grown):
+def ours(seconds, table, seed, folder, grown=True, **how):
     "The networks of the project, small first or not"
     marks,spent = [seconds*k for k in (.25, .5, .75)],0.
     def run(cfg, seconds, marks):
@@ -76,7 +77,7 @@ def ours(seconds, table, seed, folder, grown):
             g.train(was)
         made = monsters_trainer(cfg, cbs=[Clock(seconds, marks, score)])
         return made.train()
-    base = dict(seed=seed, watch=0, steps=10**6, every=10**6, collapse=0.)
+    base = dict(seed=seed, watch=0, steps=10**6, every=10**6, collapse=0., **how)
     if not grown: return run(monster_run(**base), seconds, marks)
     first = run(monster_run(**base, size=32, gen_features=32, critic_features=32), seconds/2, [])
     monster_model(first, 'GPL-2.0-or-later').save(folder/'small.safetensors')
@@ -111,7 +112,7 @@ def lightweight(seconds, table, seed, folder):
     "lightweight-gan: its own Trainer and settings, told to compute here"
     if os.environ.get('PEERS'): sys.path.append(os.environ['PEERS'])
     home = Path(find_spec('lightweight_gan').origin).parent
-    code = (home/'lightweight_gan.py').read_text().replace('.cuda(self.rank)', '').replace('self.cuda(rank)', '').replace("f'cuda:{self.rank}'", "'cpu'")
+    code = (home/'lightweight_gan.py').read_text().replace('assert torch.cuda.is_available(),', 'assert True,').replace('.cuda(self.rank)', '').replace('self.cuda(rank)', '').replace("f'cuda:{self.rank}'", "'cpu'")
     whole,peer = (types.ModuleType(o) for o in ('lightweight_gan', 'lightweight_gan.lightweight_gan'))
     whole.__path__,peer.__package__ = [str(home)],'lightweight_gan'
     sys.modules.update({o.__name__:o for o in (whole, peer)})
@@ -144,11 +145,11 @@ def lightweight(seconds, table, seed, folder):
 
 @call_parse
 def main(
-    name:str, # grown, flat, frames or lightweight
+    name:str, # grown, bare, flat, frames or lightweight
     seed:int=0, # Of the run
     core_seconds:float=1800., # Of training
 ):
-    runs = dict(grown=lambda *a: ours(*a, True), flat=lambda *a: ours(*a, False), frames=frames, lightweight=lightweight)
+    runs = dict(grown=ours, bare=partial(ours, hints=0), flat=partial(ours, grown=False), frames=frames, lightweight=lightweight)
     if name not in runs: sys.exit(f"{name}: expected one of {', '.join(runs)}")
     torch.set_num_threads(1)
     table = Table()

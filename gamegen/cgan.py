@@ -436,22 +436,22 @@ def generate_match(
     return [model.signal(l, v, who, s) for (l,v),s in zip(plans, seeds[1:])]
 
 # %% ../nbs/10_cgan.ipynb #32e03c0d
-@exhibit('Football matches')
+@exhibit('Football matches', "gamegen match --games 1 --time 10 --style attack")
 def demo_match(out):
-    "Three matches, one of each style: a timeline, the gaits as JSON, a row for each as CSV"
+    """Half a minute of three matches of ten minutes, as a sensor on a player's leg would write them. Nobody has played them."""
     from gamegen.core import atomic_write
     from gamegen.data import match_frame, write_match
-    from gamegen.show import match_timeline
-    from matplotlib.figure import Figure
-    fig,res = Figure(figsize=(11, 6.6), layout='constrained'),[]
-    for style,ax in zip(('normal', 'attack', 'defend'), fig.subplots(3, 1)):
+    from gamegen.show import as_svg, match_timeline
+    shown,tables = [],[]
+    for style in ('normal', 'attack', 'defend'):
         match = generate_match(10, style, seed=1)
         write_match(match, out/f'{style}.json', overwrite=True)
         match_frame(match).round(3).to_csv(out/f'{style}.csv', index=False)
-        match_timeline(match, 60, 25, ax); ax.set_title(style, loc='right')
-        res += [(out/f'{style}.json', f'A match of ten minutes, style {style}, {len(match)} gaits'), (out/f'{style}.csv', 'The same, one row a gait')]
-    with atomic_write(out/'timelines.png') as f: fig.savefig(f, format='png', dpi=130)
-    return [(out/'timelines.png', 'Half a minute of three matches that were made on this machine'), *res]
+        svg = as_svg(lambda ax: match_timeline(match, 60, 25, ax), f'Acceleration over 25 seconds of a match, style {style}, coloured by action', (11, 2.2))
+        with atomic_write(out/f'{style}.svg') as f: f.write_text(svg, encoding='utf-8')
+        shown.append((out/f'{style}.svg', f'Style {style}: {len(match)} gaits in all'))
+        tables += [(out/f'{style}.json', f'The match, style {style}, sample by sample'), (out/f'{style}.csv', 'The same, one row a gait')]
+    return shown + tables
 
 # %% ../nbs/10_cgan.ipynb #bb724c4a
 @benchmark('a minute of football', baseline='one network call a norm')

@@ -141,25 +141,18 @@ def _rows(path):
     import pandas as pd
     return json.loads(pd.read_csv(path, keep_default_na=False, na_values=['']).to_json(orient='records'))
 
-def _played(args, made, said):
-    "What a player's last line says"
-    at = re.search(r'score (\S+); (\d+) decisions, (\S+) ms each, 99 of 100 within (\S+) ms', said)
-    number = lambda s: None if s == 'None' else json.loads(s)
-    return dict(wrote=[args['output']]*bool(args['output']), game=args['game'],
-                **dict(zip(('score', 'decisions', 'ms', 'ms_99'), map(number, at.groups()))))
-
-def _benched(args, made, said):
+def _benched(args, made):
     path = max(Path(args['folder']).glob('20*.json'))          # named by its time
     return dict(wrote=[path], **json.loads(path.read_text(encoding='utf-8')))
 
-# Of a command's arguments, what its function returned, and what it printed
+# Of a command's arguments, and what its function returned
 ANSWERS = {
-    'match': lambda args, made, said: dict(wrote=list(made.file), matches=json.loads(made.to_json(orient='records'))),
-    'creatures': lambda args, made, said: dict(wrote=[args['out']], creatures=_rows(args['out'])),
-    'frames': lambda args, made, said: dict(wrote=made['files'], seed=made['seed']),
-    'play': _played,
-    'monsters': lambda args, made, said: dict(wrote=[args['out']], monsters=_rows(Path(args['out'])/'certificate.csv')),
-    'demo': lambda args, made, said: dict(wrote=sorted(p for p in Path(args['out']).rglob('*') if p.is_file())),
+    'match': lambda args, made: dict(wrote=list(made.file), matches=json.loads(made.to_json(orient='records'))),
+    'creatures': lambda args, made: dict(wrote=[args['out']], creatures=_rows(args['out'])),
+    'frames': lambda args, made: dict(wrote=made['files'], seed=made['seed']),
+    'play': lambda args, made: dict(wrote=[args['output']]*bool(args['output']), game=args['game'], **made),
+    'monsters': lambda args, made: dict(wrote=[args['out']], monsters=_rows(Path(args['out'])/'certificate.csv')),
+    'demo': lambda args, made: dict(wrote=sorted(p for p in Path(args['out']).rglob('*') if p.is_file())),
     'bench': _benched,
 }
 
@@ -243,19 +236,15 @@ def _file_of(cls, kw):
         cls.load(kw.pop('config', None), **{k:v for k,v in kw.items() if k in cls._fields()}).save(Path(d)/'settings.ini')
         return (Path(d)/'settings.ini').read_text(encoding='utf-8').rstrip()
 
-class _Aside(io.StringIO):
-    "Goes to stderr, and is kept"
-    def write(self, s): sys.stderr.write(s); sys.stderr.flush(); return super().write(s)
-
 def _run(command, args):
     kw = parse(command, args)
     as_json,(mod,name) = kw.pop('json', False),COMMANDS[command].what.split(':')
     m = importlib.import_module(f'gamegen.{mod}')
     if kw.pop('settings', False): return print(_file_of(getattr(m, _config(_defined(mod, name)[1])), kw))
-    with redirect_stdout(_Aside()) if as_json else nullcontext() as said: made = getattr(m, name)(**kw)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext(): made = getattr(m, name)(**kw)
     if not as_json: return
     args = {o.name:o.default for o in options_of(command)} | kw
-    print(json.dumps(ANSWERS[command](args, made, said.getvalue()), default=str, ensure_ascii=False, indent=1))
+    print(json.dumps(ANSWERS[command](args, made), default=str, ensure_ascii=False, indent=1))
 
 # %% ../nbs/08_cli.ipynb #66f840b7
 def _failed(e, code):

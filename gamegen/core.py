@@ -323,11 +323,12 @@ def bundled(
 exhibits,benchmarks = {},{}
 
 def exhibit(
-    title:str, # Heading on the contact page
+    title:str,      # Heading on the demo's page; `f`'s docstring is what stands under it
+    command:str='', # A line for the shell that makes more of it
 ):
     "Decorator: register `f(out)`, which writes files into the folder `out` and returns `[(path, caption), ...]`"
     def _deco(f):
-        exhibits[title] = f
+        exhibits[title],f.command = f,command
         return f
     return _deco
 

@@ -162,19 +162,20 @@ def card_html(
     return f'<img alt="stat card" src="data:image/png;base64,{base64.b64encode(f.getvalue()).decode()}">'
 
 # %% ../nbs/30d_creatures.ipynb #ee13d3ee
-@exhibit('Creatures')
+@exhibit('Creatures', 'gamegen creatures -n 12 --type1 FIRE')
 def demo_invented(out):
-    "Stat cards of generated creatures and families, and tables of them"
-    from matplotlib.figure import Figure
-    from gamegen.show import stat_card
-    df,fam = generate_creatures(10, seed=7),generate_creatures(2, family=True, seed=11)
-    for name,t,cols in (('invented', df, 5), ('families', fam, 3)):
-        write_creatures(t, out/f'{name}.csv', overwrite=True)
-        fig = Figure((2.6*cols, 3*len(t)/cols), layout='constrained')
-        for (_,row),ax in zip(t.iterrows(), fig.subplots(len(t)//cols, cols).flat): stat_card(row, ax=ax)
-        with atomic_write(out/f'{name}.png') as f: fig.savefig(f, format='png', dpi=110)
-    return [(out/'invented.png', 'Ten creatures that a network has drawn and named'), (out/'invented.csv', 'The same, as a table'),
-            (out/'families.png', 'Two families, from first stage to last'), (out/'families.csv', 'The same, as a table')]
+    "Drawn by a network that has seen 1,176 others: types, six statistics and a name that nobody has had; then two families as they grow."
+    from gamegen.show import as_svg, stat_card
+    cards,tables = [],[]
+    for kind,df in (('invented', generate_creatures(12, seed=7)), ('families', generate_creatures(2, family=True, seed=11))):
+        write_creatures(df, out/f'{kind}.csv', overwrite=True)
+        for i,(_,row) in enumerate(df.iterrows()):
+            types = ' and '.join(filter(None, (row['Type 1'], row['Type 2'])))
+            said = f"{row['Name']}, {types}: " + ', '.join(f'{k} {row[k]}' for k in STATS)
+            with atomic_write(out/f'{kind}-{i:02d}.svg') as f: f.write_text(as_svg(lambda ax: stat_card(row, ax=ax), said, (2, 2.05)), encoding='utf-8')
+            cards.append((out/f'{kind}-{i:02d}.svg', '' if kind == 'invented' else f'Family {i//3 + 1}, stage {i%3 + 1}'))
+        tables.append((out/f'{kind}.csv', f'{len(df)} creatures as a table'))
+    return cards + tables
 
 @benchmark('10,000 creatures', 'independent marginals, row by row')
 def bench_creatures():

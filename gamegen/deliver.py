@@ -281,12 +281,15 @@ def export_monsters_onnx(
     write_onnx(path, _Painter(model).eval(), example, ['sprites'], overwrite)
 
 # %% ../nbs/60m_deliver.ipynb #8c792259
-@exhibit('Monsters')
+@exhibit('Monsters', 'gamegen monsters -n 16 --animate walk --out monsters')
 def demo_monsters(out):
-    "Monsters of several classes, and one in each motion"
-    made = generate_monsters(32, seed=3, certify=False)
-    page = Image.fromarray(side_by_side(enlarge(made.sprites, 2), 8))
-    with atomic_write(out/'monsters.png') as f: page.save(f, 'PNG')
-    one,items = made.sprites[0].numpy(),[(out/'monsters.png', 'Monsters that nobody has drawn')]
-    for m in MOTIONS: items.append((write_cycle(out/f'{m}.gif', animate(one, m), scale=3), f'One of them: {m}'))
-    return items
+    "Sprites with a transparent ground by a network that has learned from The Battle for Wesnoth; then one of them in motion."
+    made = generate_monsters(16, seed=3, certify=False)
+    items,one = [],10            # the one that moves
+    for i,(x,c) in enumerate(zip(enlarge(made.sprites, 2), made.certificate.cls)):
+        with atomic_write(out/f'monster-{i:02d}.png') as f: Image.fromarray(x.transpose(1, 2, 0)).save(f, 'PNG')
+        items.append((out/f'monster-{i:02d}.png', c))
+    cycles = {m:animate(made.sprites[one].numpy(), m) for m in MOTIONS}
+    items += [(write_cycle(out/f'{m}.gif', o, scale=2), f'{made.certificate.cls[one]}, {m}') for m,o in cycles.items()]
+    sheet = write_sheet(out/'sheet.png', cycles)
+    return items + [(sheet, 'All frames of the motions: the sheet that a game reads'), (sheet.with_suffix('.json'), 'The table of the sheet')]

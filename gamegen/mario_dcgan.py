@@ -341,13 +341,13 @@ def frame_explorer(
     return w.HBox([w.VBox([seed, *many, save, note]), page])
 
 # %% ../nbs/40_mario_dcgan.ipynb #25ec472c
-@exhibit('Game frames')
+@exhibit('Game frames', 'gamegen frames -n 36')
 def demo_frames(out):
-    "Dreamed frames of a kart race, and a walk among them"
+    "Pictures of a kart race that nobody drove, and a walk in the latent space: from one picture to the next by way of others."
     from torchvision.transforms.functional import to_pil_image
     with atomic_write(out/'frames.png') as f: generate_frames(36, seed=0, grid=True).save(f, format='PNG')
-    write_film(out/'walk.gif', [to_pil_image(o).resize((352, 264)) for o in frame_walk(48, 4, seed=2)], rate=12, overwrite=True)
-    return [(out/'frames.png', 'Frames of a kart race that nobody drove'), (out/'walk.gif', 'From one to the next')]
+    write_film(out/'walk.mp4', [to_pil_image(o).resize((352, 264)) for o in frame_walk(48, 4, seed=2)], rate=12, overwrite=True)
+    return [(out/'frames.png', 'Thirty-six frames'), (out/'walk.mp4', 'A walk past four of them')]
 
 # %% ../nbs/40_mario_dcgan.ipynb #2734e673
 def _launch(cfg, resume):

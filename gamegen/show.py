@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['REAL', 'FAKE', 'ACTION_COLOURS', 'TYPE_COLOURS', 'HEXAGON', 'as_images', 'on_checkerboard', 'image_grid',
-           'plot_history', 'match_timeline', 'stat_card', 'compare_numbers', 'compare_categories']
+           'plot_history', 'match_timeline', 'stat_card', 'compare_numbers', 'compare_categories', 'as_svg']
 
 # %% ../nbs/05_show.ipynb #b2d5eb12
-import math
+import hashlib, io, math, re
+from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
 from .core import DataError
@@ -126,7 +128,7 @@ def stat_card(
     ax = _ax(ax, (2.6, 2.8))
     ang = np.pi/2 - np.arange(6)*np.pi/3
     corner = lambda r: np.c_[r*np.cos(ang), r*np.sin(ang)]
-    for r in range(50, top+1, 50): ax.add_patch(Polygon(corner(r), fill=False, ec='#d5d8dd', lw=.7))
+    for r in range(50, top+1, 50): ax.add_patch(Polygon(corner(r), fill=False, ec=REAL + '66', lw=.7))
     v = np.array([float(row[k]) for k in HEXAGON])
     known = [t for t in (row.get('Type 1'), row.get('Type 2')) if isinstance(t, str) and t]
     cols = [TYPE_COLOURS.get(t, REAL) for t in known] or [REAL]
@@ -171,3 +173,25 @@ def compare_categories(
     ax.set_xticks(i, keys, rotation=40 if len(keys) > 4 else 0, ha='right' if len(keys) > 4 else 'center')
     ax.set_ylabel('share'); ax.legend(frameon=False)
     return ax
+
+# %% ../nbs/05_show.ipynb #adb7004c
+_INK = '#010203'    # stands for the page's colour until the file is written
+
+def as_svg(
+    draw,        # Function of axes, which draws on them
+    label,       # What is to be seen, for those who cannot see it
+    size=(6, 3), # Inches; a page makes it as wide as there is room
+) -> str:
+    "A drawing as SVG to be put into a page, in the page's colours"
+    ink = dict.fromkeys(('text.color', 'axes.edgecolor', 'axes.labelcolor', 'xtick.color', 'ytick.color'), _INK)
+    out = io.StringIO()
+    with plt.rc_context({**ink, 'svg.fonttype':'none', 'svg.hashsalt':label}):
+        fig = Figure(size, layout='constrained')
+        draw(fig.subplots())
+        fig.savefig(out, format='svg', transparent=True, metadata=dict(Date=None))
+    svg = re.sub(r'<metadata>.*?</metadata>', '', out.getvalue(), flags=re.S)
+    tag = 's' + hashlib.sha256(svg.encode()).hexdigest()[:8]        # names are the page's, so each drawing has its own
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf'\g<1>{tag}-', svg).replace(_INK, 'currentColor')
+    box = re.search(r'viewBox="[^"]+"', svg)[0]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-label="{escape(label)}" {box}>'
+    return head + svg[svg.index('>', svg.index('<svg')) + 1:]

@@ -121,6 +121,14 @@ def check_readme():
     bad = [f'{o}: not what nbs/index.ipynb says; run `make export` and commit' for o in bad]
     return bad + [f'nbs/index.ipynb: does not link to {o.name}' for o in notebooks() if o.stem != 'index' and f'({"nbs/"+o.name})' not in txt]
 
+def check_figures():
+    "the figures in README.md are those that data/, bench/, the weights and the notebooks keep"
+    sys.path.insert(0, str(ROOT))
+    from gamegen.results import headlines
+    have = set((ROOT/'README.md').read_text(encoding='utf-8').splitlines())
+    return [f'README.md: does not say "{o}"; run nbs/index.ipynb with `tools/test.py --save index`, then `make export`'
+            for o in headlines('nbs/').splitlines() if o not in have]
+
 def check_order():
     "modules import only what is below them"
     bad = []
