@@ -68,7 +68,7 @@ _STYLE = '''
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 0 1rem 4rem; color: var(--ink); background: var(--page); }
 a { color: var(--link); } :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 header { padding: 2.5rem 0 1rem; } h1 { font-size: clamp(1.6rem, 6vw, 2.6rem); line-height: 1.15; margin: 0 0 .5rem; } header p { color: var(--soft); margin: 0; max-width: 46rem; }
-nav { display: flex; flex-wrap: wrap; gap: .5rem; padding: .8rem 0; position: sticky; top: 0; background: var(--page); border-bottom: 1px solid var(--line); z-index: 1; }
+nav { display: flex; flex-wrap: wrap; gap: .5rem; padding: .8rem 0; position: sticky; top: 0; background: var(--page); border-bottom: 1px solid var(--line); z-index: 1; } @media (max-width: 40rem) { nav { position: static; } }
 nav a { padding: .15rem .8rem; border: 1px solid var(--line); border-radius: 1rem; text-decoration: none; }
 section { padding-top: 2.2rem; scroll-margin-top: 3rem; } h2 { margin: 0; font-size: 1.5rem; } .lead { margin: .2rem 0 .8rem; max-width: 46rem; }
 code, pre { font: .84rem/1.5 ui-monospace, monospace; background: var(--card); border-radius: .35rem; } code { padding: .15rem .45rem; } pre { padding: .7rem; overflow-x: auto; white-space: pre-wrap; word-break: break-all; }
