@@ -232,7 +232,7 @@ HEADLINES = {    # what it is: better when, then (table, column), then for each 
         ('expert', '50g_play', 'How good are they?'), ('one frame', '50g_play', 'How good are they?'))
        for game in ('take_cover', 'health_gathering', 'defend_the_center')},
     'Monsters: distance of image features, KID':('lower', ('monsters', 'kid'), ('GAN that ships', '60_monsters', 'The weights that ship'),
-        ('real vs real', '92_results', 'Monsters'), ('memoriser', '92_results', 'Monsters')),
+        ('real vs real', '92_results', 'Monsters'), ('modern DCGAN, 25 min of a core', '60_monsters', 'A race')),
     'Sprites: planted copies found, recall':('higher', ('cleaning', 'copies-wesnoth: recall'), ('gamegen', '60h_clean', 'Others'), None, ('imagededup', '60h_clean', 'Others')),
 }
 
