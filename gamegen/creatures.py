@@ -164,7 +164,7 @@ def card_html(
 # %% ../nbs/30d_creatures.ipynb #ee13d3ee
 @exhibit('Creatures', 'gamegen creatures -n 12 --type1 FIRE')
 def demo_invented(out):
-    "Drawn by a network that has seen 1,176 others: types, six statistics and a name that nobody has had; then two families as they grow."
+    "Drawn by a network that has learned from a table of them: types, six statistics and a name that nobody has had; then two families as they grow."
     from gamegen.show import as_svg, stat_card
     cards,tables = [],[]
     for kind,df in (('invented', generate_creatures(12, seed=7)), ('families', generate_creatures(2, family=True, seed=11))):

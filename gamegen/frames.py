@@ -165,6 +165,7 @@ def write_film(
     rate=10,         # Frames a second
     quality=18,      # Of an MP4: 0 is exact, 51 the worst
     overwrite=False, # May a file that is there be replaced?
+    archive=False,   # To learn from: colours in full and few bytes, which takes ten times as long and does not play everywhere
 ):
     "Write frames as a film"
     path,imgs = film_path(path, overwrite),(o.img if isinstance(o, Pic) else o for o in frames)
@@ -172,13 +173,14 @@ def write_film(
     if first is None: raise DataError(f'{path}: no frames to write')
     with atomic_write(path, overwrite) as f:
         if path.suffix == '.gif': first.save(f, format='GIF', save_all=True, append_images=imgs, duration=round(1000/rate), loop=0)
-        else: _encode(f, first, imgs, rate, quality)
+        else: _encode(f, first, imgs, rate, quality, archive)
 
-def _encode(f, first, imgs, rate, quality):
+def _encode(f, first, imgs, rate, quality, archive):
     import av
     with av.open(str(f), 'w', format='mp4') as box:
-        s = box.add_stream('libx264', rate=rate, options=dict(crf=str(quality), preset='veryslow'))
-        (s.width,s.height),s.pix_fmt,s.thread_count = first.size,'yuv444p',1
+        s = box.add_stream('libx264', rate=rate, options=dict(crf=str(quality), preset='veryslow' if archive else 'medium'))
+        full = archive or first.width%2 or first.height%2         # a colour for each four pixels needs even sides
+        (s.width,s.height),s.pix_fmt,s.thread_count = first.size,'yuv444p' if full else 'yuv420p',1
         for img in chain([first], imgs): box.mux(s.encode(av.VideoFrame.from_image(img.convert('RGB'))))
         box.mux(s.encode())
 

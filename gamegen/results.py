@@ -229,11 +229,11 @@ HEADLINES = {    # what it is: better when, then (table, column), then for each 
     'Frames: distance of image features, KID':('lower', ('frames', 'kid'), ('GAN that ships', '40c_frame_scores', 'The weights that ship'),
         ('training frames', '40c_frame_scores', 'The weights that ship'), ('classic, an hour of a core', '40c_frame_scores', 'A race')),
     **{f'Play, {game}: gain over keys at random':('1 is the expert', ('play', f'{game}: gain'), ('player that ships', '50g_play', 'How good are they?'),
-        ('expert', '50g_play', 'How good are they?'), ('one frame', '50g_play', 'How good are they?'))
-       for game in ('take_cover', 'health_gathering', 'defend_the_center')},
+        ('expert', '50g_play', 'How good are they?'), (other, '50g_play', 'How good are they?'))
+       for game,other in (('take_cover', 'first version'), ('health_gathering', 'one frame'), ('defend_the_center', 'one frame'))},
     'Monsters: distance of image features, KID':('lower', ('monsters', 'kid'), ('GAN that ships', '60_monsters', 'The weights that ship'),
         ('real vs real', '92_results', 'Monsters'), ('modern DCGAN, 25 min of a core', '60_monsters', 'A race')),
-    'Sprites: planted copies found, recall':('higher', ('cleaning', 'copies-wesnoth: recall'), ('gamegen', '60h_clean', 'Others'), None, ('imagededup', '60h_clean', 'Others')),
+    'Sprites: planted copies found, recall':('higher', ('cleaning', 'copies-wesnoth: recall'), ('gamegen', '60h_clean', 'Others'), None, ('cleanvision', '60h_clean', 'Others')),
 }
 
 def anchor(
