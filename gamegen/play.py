@@ -218,7 +218,8 @@ def main(
     return dict(score=seen[-1].score, decisions=len(seen), ms=half, ms_99=most)
 
 # %% ../nbs/50g_play.ipynb #f2b89636
-@exhibit('Play', 'gamegen play --game take_cover')
+@exhibit('Play', 'gamegen play --game take_cover', credit='Scenes of ViZDoom, https://vizdoom.farama.org, drawn with the art of Freedoom, '
+         'https://freedoom.github.io, copyright (c) 2001-2024 contributors to the Freedoom project, under the 3-clause BSD licence.')
 def demo_play(out):
     "Networks at the controls of Doom. They have watched an expert and now play by the picture alone, twelve seconds of each game here."
     items = dict(defend_the_center='A clone that has watched an expert; beside the game what it sees, below the keys it holds',

@@ -323,6 +323,7 @@ def estimate_lag(
 ) -> Lag:
     "How many frames after the screen the keys follow"
     import torch
+    from sklearn import config_context
     from sklearn.decomposition import PCA
     held,n = np.asarray(held, bool),len(frames)
     if len(held) != n or n < 100 + max_lag:
@@ -332,7 +333,8 @@ def estimate_lag(
     z,t = PCA(dims, svd_solver='randomized', random_state=0).fit_transform(z),np.arange(max_lag + 1, n)
     if not any(True for _ in _flips(held, t)): raise DataError('estimate_lag: no key changes often enough (8 times)')
     z = z/(z[:, 0].std() + 1e-6)
-    both = np.array([[_explained(z, held, t, lag, folds, C) for lag in range(max_lag + 1)] for C in (.1, 3)])
+    with config_context(assume_finite=True, skip_parameter_validation=True):     # hundreds of small fits, which checks would make a third slower
+        both = np.array([[_explained(z, held, t, lag, folds, C) for lag in range(max_lag + 1)] for C in (.1, 3)])
     scores = max(1 - both[..., 1]/np.maximum(both[..., 0], 1e-9), key=max)   # of a stiff and a supple fit
     return Lag(int(scores.argmax()) if scores.max() > least else None, scores)
 

@@ -185,6 +185,8 @@ def configure(fallback):
     web.update({'title':meta['lib_name'], 'description':meta['description'], 'site-url':meta['doc_url'], 'repo-url':meta['git_url'],
                 'repo-branch':meta['branch']})
     web['navbar']['right'].append(dict(text='GitHub', href=meta['git_url']))
+    notice = f"{meta['git_url']}/blob/{meta['branch']}/NOTICE"
+    web['page-footer']['left'] += f" Code: Apache-2.0. Data, weights and the pictures that they draw: [licences and sources]({notice})."
     for fn in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')): bar[GROUPS[fn.name[0]]].append(page(fn))
     bar[GROUPS['9']].append('reference.md')
     web['sidebar']['contents'] = [dict(text=meta['lib_name'], href='index.ipynb')]*(SITE/'index.ipynb').exists() + [
