@@ -10,9 +10,8 @@ __all__ = ['ks', 'wasserstein', 'total_variation', 'per_column', 'corr_diff', 't
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.spatial.distance import cdist
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import euclidean_distances, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
@@ -189,13 +188,37 @@ def match_labels(
 # %% ../nbs/04_metrics.ipynb #d3767a2b
 def _numbers(real, fake, rows=1, why=''):
     "Both as float arrays; categories are refused"
+    good = lambda x: isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind in 'fiu' and len(x) >= rows and np.isfinite(x).all()
+    if good(real) and good(fake) and real.shape[1] == fake.shape[1] > 0: return real.astype(float), fake.astype(float)  # not column by column
     r,f = _pair(real, fake, rows, why)
     for c in r:
         if not _is_num(r[c]): raise DataError(f'real: column {c!r} holds categories; expected numbers (see `encode`)')
     return r.to_numpy(dtype=float), f.to_numpy(dtype=float)
 
 def _parts(x): return np.array_split(x, len(x)//500 + 1)
-def _radii(x, k): return np.concatenate([np.partition(cdist(o, x), k, axis=1)[:,k] for o in _parts(x)])
+
+def _roughly(a, b):
+    "Distances by the expanded formula, and how far off they are at most"
+    a,b = a - (c := a.mean(0)),b - c                             # the smaller the numbers, the smaller the errors
+    return euclidean_distances(a, b), 1e-6*np.sqrt(max((o**2).sum(1).max() for o in (a, b)))
+
+def _apart(a, b):
+    "The distance of each row of `a` from the row of `b` beside it"
+    d = a - b
+    return np.sqrt(np.einsum('ij,ij->i', d, d))
+
+def _radii(x, k):
+    "The distance of each row's `k`-th neighbour"
+    return np.concatenate([_apart(o, x[np.argpartition(_roughly(o, x)[0], k, axis=1)[:,k]]) for o in _parts(x)])
+
+def _within(a, b, radius):
+    "Is a row of `b` nearer to one of `a` than some radius?"
+    (d,unsure),radius = _roughly(a, b),np.broadcast_to(radius, (len(a), len(b)))
+    res,close = d < radius,np.argwhere(np.abs(d - radius) < unsure)
+    for ij in np.array_split(close, len(close)//2**14 + 1):
+        i,j = ij.T
+        res[i,j] = _apart(a[i], b[j]) < radius[i,j]
+    return res
 
 def prdc(
     real,    # Real rows, numbers only, more than `k` of them
@@ -208,10 +231,10 @@ def prdc(
     rad_r,rad_f = _radii(r, k),_radii(f, k)
     n_in,covered,recalled = np.zeros(len(f)),[],[]
     for part,rad in zip(_parts(r), _parts(rad_r)):
-        d = cdist(part, f)
-        n_in += (d < rad[:,None]).sum(0)
-        covered.append((d < rad[:,None]).any(1))
-        recalled.append((d < rad_f).any(1))
+        inside = _within(part, f, rad[:,None])
+        n_in += inside.sum(0)
+        covered.append(inside.any(1))
+        recalled.append(_within(part, f, rad_f).any(1))
     return dict(precision=float((n_in > 0).mean()), recall=float(np.concatenate(recalled).mean()),
                 density=float(n_in.mean()/k), coverage=float(np.concatenate(covered).mean()))
 
