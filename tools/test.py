@@ -3,7 +3,7 @@
 A notebook that passed before is not run again while its code, the library, data/, bench/ and the environment are the
 same. FORCE=1 or CI=true run all. --save writes the outputs into the notebooks; with SLOW=1 it runs the slow cells too.
 """
-import argparse, hashlib, json, os, shutil, subprocess, sys, threading, time
+import argparse, atexit, hashlib, json, multiprocessing, os, shutil, sys, tempfile, threading, time
 from collections import Counter
 from importlib.metadata import distributions
 from pathlib import Path
@@ -48,13 +48,21 @@ def key(fn, around):
 
 # --- run them
 
-def run_one(fn, save, slow):
-    "Run one notebook here, in this process; its traceback goes to stderr"
+# What nearly all notebooks import takes seconds each time, so a process that has done it is copied where that is safe
+PROCESSES = multiprocessing.get_context('forkserver' if sys.platform == 'linux' else 'spawn')
+PRELOAD = ['nbdev.test', 'pandas', 'sklearn.ensemble', 'torch', 'torchvision', 'torchmetrics.image.kid', 'fastai.learner']
+
+def run_one(name, save, slow, log):
+    "Run one notebook, in the process that this is called in and ends; what it says goes into a file"
+    multiprocessing.set_start_method(None, force=True)       # the usual one, not that of this process
+    for fd,path in ((0, os.devnull), (1, log), (2, log)): os.dup2(os.open(path, os.O_RDWR | os.O_APPEND), fd)
     from nbdev.config import get_config
     from nbdev.test import test_nb
-    ok,_ = test_nb(fn, skip_flags=[] if slow else ['slow'], basepath=ROOT, save=save, profile=False,
+    ok,_ = test_nb(ROOT/'nbs'/f'{name}.ipynb', skip_flags=[] if slow else ['slow'], basepath=ROOT, save=save, profile=False,
                    cell_timeout=get_config(ROOT).cell_timeout)
-    return ok
+    atexit._run_exitfuncs()                     # which such a process leaves out
+    sys.stdout.flush(); sys.stderr.flush()
+    os._exit(not ok)
 
 class Board:
     "What is done and running, and how long is left"
@@ -80,28 +88,28 @@ class Board:
             if self.tty: print('\r\x1b[K' + msg[:shutil.get_terminal_size().columns-1], end='', flush=True)
             else: print(msg, flush=True)
 
-def worker(board, report, args, env):
+def worker(board, report, args):
     while True:
         with board.lock:
             if not board.todo: return
             name = board.todo.pop(0)
             board.running[name] = t = time.time()
-        cmd = [sys.executable, __file__, '--one', name] + ['--save']*args.save
-        p = subprocess.run(cmd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
+        with tempfile.NamedTemporaryFile() as log:
+            p = PROCESSES.Process(target=run_one, args=(name, *args, log.name))
+            p.start(); p.join()
+            said = log.read().decode(errors='replace')
         with board.lock:
             board.running.pop(name)
-            report(name, p.returncode, time.time()-t, p.stdout)
+            report(name, p.exitcode, time.time()-t, said)
 
 def main():
     ap = argparse.ArgumentParser(description='Run the tests of the notebooks')
     ap.add_argument('names', nargs='*', help='notebooks, say 01_core; all of them by default')
     ap.add_argument('--force', action='store_true', help='run also what has passed unchanged')
     ap.add_argument('--save', action='store_true', help='write the outputs into the notebooks')
-    ap.add_argument('--one', help=argparse.SUPPRESS)
     args = ap.parse_args()
     on = lambda k: os.environ.get(k, '').lower() not in ('', '0', 'false', 'no')
     slow = args.save and on('SLOW')
-    if args.one: sys.exit(not run_one(ROOT/'nbs'/f'{args.one}.ipynb', args.save, slow))
 
     files = {f.stem:f for f in sorted((ROOT/'nbs').glob('*.ipynb')) if not args.names or f.stem in args.names}
     for o in args.names:
@@ -117,7 +125,8 @@ def main():
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     jobs = max(1, min(2, cpus, len(todo)))
     board,failed = Board(todo, past, jobs),[]
-    env = {**os.environ, 'OMP_NUM_THREADS':str(max(1, cpus//jobs)), 'MKL_NUM_THREADS':str(max(1, cpus//jobs)), 'PYTHONPATH':str(ROOT)}
+    os.environ.update(OMP_NUM_THREADS=str(max(1, cpus//jobs)), MKL_NUM_THREADS=str(max(1, cpus//jobs)), PYTHONPATH=str(ROOT))
+    PROCESSES.set_forkserver_preload(PRELOAD)
 
     def skips(o):
         n = counts[o][1]
@@ -139,7 +148,7 @@ def main():
     print(f'{len(files)} notebooks, {len(cached)} of them unchanged since they passed; running {len(todo)}, {jobs} at a time'
           + (f', about {clock(board.left())}' if todo else ''), flush=True)
     for o in cached: print(f'ok   {o:<18} (cached)  {counts[o][0]:3d} cells{skips(o)}')
-    threads = [threading.Thread(target=worker, args=(board, report, args, env), daemon=True) for _ in range(jobs)]
+    threads = [threading.Thread(target=worker, args=(board, report, (args.save, slow)), daemon=True) for _ in range(jobs)]
     for t in threads: t.start()
     while any(t.is_alive() for t in threads):
         board.show()
