@@ -40,6 +40,8 @@ def surroundings():
     env = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
     return digest(*[ROOT/o for o in ('gamegen','data','bench','settings.ini','pyproject.toml')]) + repr((sys.version, env))
 
+def code_length(fn): return sum(len(''.join(c['source'])) for c in json.loads(fn.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
+
 def key(fn, around):
     "The hash under which a pass of `fn` is remembered; its outputs do not count"
     nb = json.loads(fn.read_text(encoding='utf-8'))
@@ -48,9 +50,10 @@ def key(fn, around):
 
 # --- run them
 
-# What nearly all notebooks import takes seconds each time, so a process that has done it is copied where that is safe
+# What nearly all notebooks import takes seconds each time, so a process that has done it is copied where that is safe.
+# fastai is not among it, for it changes how pandas prints
 PROCESSES = multiprocessing.get_context('forkserver' if sys.platform == 'linux' else 'spawn')
-PRELOAD = ['nbdev.test', 'pandas', 'sklearn.ensemble', 'torch', 'torchvision', 'torchmetrics.image.kid', 'fastai.learner']
+PRELOAD = ['nbdev.test', 'pandas', 'sklearn.ensemble', 'torch', 'torchvision']
 
 def run_one(name, save, slow, log):
     "Run one notebook, in the process that this is called in and ends; what it says goes into a file"
@@ -121,7 +124,8 @@ def main():
     counts = {o:cells(f, slow) for o,f in files.items()}
     fresh = args.force or args.save or on('FORCE') or on('CI')
     cached = [o for o in files if not fresh and past.get(o, {}).get('key') == keys[o]]
-    todo = sorted(set(files) - set(cached), key=lambda o: -past.get(o, {}).get('seconds', GUESS))
+    longest = lambda o: (-past.get(o, {}).get('seconds', GUESS), -code_length(files[o]))    # first, so that none is left alone at the end
+    todo = sorted(set(files) - set(cached), key=longest)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     jobs = max(1, min(2, cpus, len(todo)))
     board,failed = Board(todo, past, jobs),[]
