@@ -220,6 +220,7 @@ def _within(a, b, radius):
         res[i,j] = _apart(a[i], b[j]) < radius[i,j]
     return res
 
+# %% ../nbs/04_metrics.ipynb #e2a94c07
 def prdc(
     real,    # Real rows, numbers only, more than `k` of them
     fake,    # Generated rows, more than `k` of them
