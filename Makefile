@@ -17,7 +17,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: env-play ## Write one of every kind of content, and a page that shows it, into out/
-	@$(PY) -m gamegen.demo --out out
+	@$(PY) -m gamegen.cli demo --out out
 
 test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed unchanged too)
 	@$(PY) tools/test.py
@@ -32,7 +32,7 @@ docs: env-docs ## Build the site into _docs/, with Quarto where it is installed
 	@$(PY) tools/docs.py
 
 bench: env-play ## Time the library against named baselines
-	@$(PY) -m gamegen.bench
+	@$(PY) -m gamegen.cli bench
 
 race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
 	@$(PY) bench/frame_race.py classic

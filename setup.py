@@ -3,7 +3,7 @@ import re
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 parser = ConfigParser(delimiters=['='])
@@ -33,7 +33,7 @@ setup(
     install_requires=lines('requirements'),
     extras_require={o: lines(o + '_requirements') for o in ('dev', 'play', 'docs')},
     entry_points={'console_scripts': lines('console_scripts'), 'nbdev': ['gamegen = gamegen._modidx:d']},
-    packages=['gamegen', 'gamegen.bundled'],
+    packages=[*find_packages(include=['gamegen', 'gamegen.*']), 'gamegen.bundled'],
     package_dir={'gamegen.bundled': 'data'},
     package_data={'gamegen.bundled': lines('package_data')},
 )

@@ -1,4 +1,4 @@
-"""Let kept tools look for the copies and impostors of nbs/60g_copies.ipynb and nbs/60h_clean.ipynb.
+"""Let kept tools look for the copies and impostors of nbs/sprite/05_copies.ipynb and nbs/sprite/06_clean.ipynb.
 
 In gamegen's environment:        python bench/clean_peers.py plant OUT
 In one with cleanvision, imagededup (and torchvision, for its CNN):
@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 warnings.filterwarnings('ignore')
-COPY_HEAPS = {'wesnoth':('held', 11), 'crawl':('crawl', 12)}   # as in nbs/60g_copies.ipynb
+COPY_HEAPS = {'wesnoth':('held', 11), 'crawl':('crawl', 12)}   # as in nbs/sprite/05_copies.ipynb
 FIELDS = 'odd_aspect_ratio odd_size low_information light grayscale dark blurry'.split()
 
 def heaps():
     "Yield the name, the pictures and the truth of each heap"
     from gamegen.core import bundled
-    from gamegen.plants import impostors, planted_heap
-    from gamegen.sprites import read_sprites, split_families
+    from gamegen.sprite.faults import impostors, planted_heap
+    from gamegen.sprite.data import read_sprites, split_families
     for style,(lot,seed) in COPY_HEAPS.items():
         h = planted_heap(lot, seed)
         yield f'copies-{style}', h.images, h
@@ -38,7 +38,7 @@ def heaps():
 
 def plant(out):
     from PIL import Image
-    from gamegen.sprites import on_ground
+    from gamegen.sprite.data import on_ground
     for name,ims,_ in heaps():
         (out/name).mkdir(parents=True, exist_ok=True)
         for i,a in enumerate(ims):
@@ -54,7 +54,8 @@ def write(out, name, package, found, failed=None):
 
 def imagededup(out):
     from imagededup.methods import AHash, DHash, PHash, WHash
-    found,failed = {},{}
+    found = {}
+    failed = {}
     for m in (AHash, DHash, PHash, WHash):
         for h in COPY_HEAPS:
             x = m(verbose=False).encode_images(image_dir=out/f'copies-{h}', num_enc_workers=0)
@@ -89,7 +90,8 @@ def cleanvision(out):
 def fastdup(out):
     import fastdup as fd
     import tempfile
-    found,failed = {},{}
+    found = {}
+    failed = {}
     for kind in ('copies', 'impostors'):
         for h in COPY_HEAPS:
             name = f'{kind}-{h}'
@@ -107,8 +109,8 @@ def fastdup(out):
 
 def own():
     "What gamegen finds at its own limits, as a peer's file has it"
-    from gamegen.clean import no_monster
-    from gamegen.copies import find_copies
+    from gamegen.sprite.clean import no_monster
+    from gamegen.sprite.copies import find_copies
     found = dict(find_copies={}, no_monster={})
     for name,ims,true in heaps():
         if name.startswith('copies'):
@@ -122,7 +124,7 @@ def scored(name, true, rows, twins):
     if name.startswith('impostors'):
         hit = np.isin(np.arange(len(true)), [o for o, in rows])
         return (hit & true).sum()/true.sum(), (hit & true).sum()/max(1, hit.sum())
-    from gamegen.plants import score_copies
+    from gamegen.sprite.faults import score_copies
     r = score_copies([(a, b) for a,b in rows if true.families[a] != true.families[b]], true, twins)
     return r['recall'], r['precision']
 
@@ -130,10 +132,13 @@ def score(out):
     import pandas as pd
     from gamegen.core import atomic_write, bundled
     peers = {p.stem:json.loads(p.read_text()) for p in sorted(out.glob('*.json'))}
-    twins,rows,truth = pd.read_csv(bundled('clean/twins.csv')),[],{k:v for k,_,v in heaps()}
+    twins = pd.read_csv(bundled('clean/twins.csv'))
+    rows = []
+    truth = {k:v for k,_,v in heaps()}
     for peer,way,name,found in [(p, w, n, f) for p,d in [('gamegen', own()), *peers.items()]
                                 for w,by in d['found'].items() for n,f in by.items()]:
-        far,tw = np.array([o[0] for o in found]),twins[twins['style'] == name.split('-')[1]][['a', 'b']].to_numpy()
+        far = np.array([o[0] for o in found])
+        tw = twins[twins['style'] == name.split('-')[1]][['a', 'b']].to_numpy()
         limits = np.unique(far) if len(np.unique(far)) < 40 else np.quantile(far, np.linspace(0, 1, 60))
         tried = [(*scored(name, truth[name], [o[1:] for o in found if o[0] <= k], tw), k) for k in limits]
         best = max(tried, key=lambda o: (min(o[:2]), o[0]))
@@ -145,5 +150,6 @@ def score(out):
     print(pd.DataFrame(rows).to_string())
 
 if __name__ == '__main__':
-    what,out = sys.argv[1],Path(sys.argv[2])
+    what = sys.argv[1]
+    out = Path(sys.argv[2])
     dict(plant=plant, imagededup=imagededup, cleanvision=cleanvision, fastdup=fastdup, score=score)[what](out)

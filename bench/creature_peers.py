@@ -1,7 +1,7 @@
 """Fit the peers of the creature generator, each at its defaults, and write what they draw.
 
 They need an environment of their own: pip install ctgan sdv arfpy mostlyai-engine pandas
-Then: python bench/creature_peers.py OUT, and GAMEGEN_PEERS=OUT for the slow cells of nbs/30e_creature_scores.ipynb.
+Then: python bench/creature_peers.py OUT, and GAMEGEN_PEERS=OUT for the slow cells of nbs/creature/04_scores.ipynb.
 OUT/all holds rows of peers fitted to the whole table, OUT/half of those fitted to half of it; OUT/times.json says how
 long they took. Peers are given the types and the six statistics; the total is summed up, and numbers rounded, later.
 """
@@ -61,7 +61,9 @@ def argn(df):
     return lambda n: m.sample(n_samples=n)
 
 if __name__ == '__main__':
-    out,real,times = Path(sys.argv[1]),table(),{}
+    out = Path(sys.argv[1])
+    real = table()
+    times = {}
     half = real.sample(frac=.5, random_state=0)
     peers = dict(CTGAN=(ctgan, 'ctgan'), TVAE=(tvae, 'ctgan'), GaussianCopula=(copula, 'sdv'), ARF=(arf, 'arfpy'),
                  TabularARGN=(argn, 'mostlyai-engine'))

@@ -1,4 +1,4 @@
-"""Train the networks of nbs/40b_frame_nets.ipynb, and variants of the modern ones, for equal core-seconds.
+"""Train the networks of nbs/frame/02_modern.ipynb, and variants of the modern ones, for equal core-seconds.
 
 python bench/frame_race.py NAME [--seed S] [--core-seconds T] adds the rounds of that run, with their scores, to
 bench/frame_race.json. A run that was cut goes on where it was. One thread, so that a
@@ -13,12 +13,12 @@ from fastcore.script import call_parse
 from torch import nn
 from torch.nn import functional as F
 
-import gamegen.frame_nets as nets
+import gamegen.frame.modern as nets
 import gamegen.mario_dcgan as dcgan
 from gamegen.core import atomic_write
-from gamegen.frame_nets import FramesConfig, classic_small
-from gamegen.frame_scores import race
-from gamegen.train import slopes
+from gamegen.frame.modern import FramesConfig, classic_small
+from gamegen.frame.race import race
+from gamegen.train import r1_r2_penalty
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'frame_race.json'
@@ -29,11 +29,13 @@ def judged(critic_loss, gen_loss, fakes_too):
         x = nets._scaled(batch[0], cfg)
         n.made = n.gen(nets.noise(len(x), cfg.latent))
         look = n.it % cfg.penalty_every == 0
-        x,f = x.requires_grad_(look),n.made.detach().requires_grad_(look and fakes_too)
+        x = x.requires_grad_(look)
+        f = n.made.detach().requires_grad_(look and fakes_too)
         a,b = n.critic(x),n.critic(f)
         loss = critic_loss(a, b)
-        return dict(loss=loss + cfg.penalty/2*cfg.penalty_every*slopes(torch.cat([a, b]), x, *[f]*fakes_too) if look else loss)
-    dcgan.critic_step,dcgan.gen_step = critic,lambda n, batch, cfg: dict(loss=gen_loss(n.critic(n.made)))
+        return dict(loss=loss + cfg.penalty/2*cfg.penalty_every*r1_r2_penalty(torch.cat([a, b]), x, *[f]*fakes_too) if look else loss)
+    dcgan.critic_step = critic
+    dcgan.gen_step = lambda n, batch, cfg: dict(loss=gen_loss(n.critic(n.made)))
 
 def cross_entropy(): judged(lambda a,b: F.softplus(-a).mean() + F.softplus(b).mean(), lambda b: F.softplus(-b).mean(), True)
 def hinge(): judged(lambda a,b: F.relu(1 - a).mean() + F.relu(1 + b).mean(), lambda b: -b.mean(), False)

@@ -2,7 +2,7 @@
 
 python bench/monster_peers.py NAME [--seed S] [--core-seconds T] adds the scores of that run to bench/monster_peers.json.
 NAME is grown (half of the time at 32 x 32, the rest at 64 x 64), bare (the same without hints), flat (64 x 64 from the start), frames (the nets of
-nbs/40b_frame_nets.ipynb, with alpha as a fourth channel) or lightweight (pip install lightweight-gan, in any
+nbs/frame/02_modern.ipynb, with alpha as a fourth channel) or lightweight (pip install lightweight-gan, in any
 environment: its own trainer with its own settings; PEERS names its folder if it is not installed here).
 One thread, so that a core-second is a second of work whatever else the machine does. Scoring is not counted.
 """
@@ -20,13 +20,13 @@ import torch
 from fastcore.script import call_parse
 from PIL import Image
 
-from gamegen import frame_nets
+from gamegen.frame import modern as frame_nets
 from gamegen.batches import TensorLoader
 from gamegen.core import atomic_write, fixed_rng
-from gamegen.monster_scores import SpriteJudge, sprite_features, seeded_noise, tidied
+from gamegen.monster.scores import SpriteJudge, sprite_features, seeded_noise, tidied
 from gamegen.monsters import monster_data, monster_model, monster_run, monsters_trainer
-from gamegen.stylegan import as_seen, as_sprites
-from gamegen.train import Callback, CancelFitException, Trainer
+from gamegen.monster.stylegan import as_seen, as_sprites
+from gamegen.learner import Callback, CancelFitException, Trainer
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'monster_peers.json'
@@ -41,7 +41,8 @@ class Clock(Callback):
         if spent < (self.marks[0] if self.marks else self.seconds): return
         if self.marks: self.marks.pop(0)
         self.score(spent, self.learn, spent >= self.seconds)
-        self.spent,self.at = spent,time.process_time()
+        self.spent = spent
+        self.at = time.process_time()
         if spent >= self.seconds: raise CancelFitException
 
 class Table:
@@ -49,7 +50,8 @@ class Table:
     def __init__(self):
         self.data = monster_data(monster_run())
         d = self.data
-        self.judge,self.rows = SpriteJudge(d.x, d.y.numpy(), d.held, d.classes, sprite_features(d.x)),[]
+        self.judge = SpriteJudge(d.x, d.y.numpy(), d.held, d.classes, sprite_features(d.x))
+        self.rows = []
         self.y = self.judge.labels(600)
     def note(self, seconds, draw, batches, classes, last=False):
         "`draw(y)` makes sprites at 64 x 64; peers without classes ignore theirs, and have no figures by class"
@@ -64,7 +66,8 @@ class Table:
 
 def ours(seconds, table, seed, folder, grown=True, **how):
     "The networks of the project, small first or not"
-    marks,spent = [seconds*k for k in (.25, .5, .75)],0.
+    marks = [seconds*k for k in (.25, .5, .75)]
+    spent = 0.
     def run(cfg, seconds, marks):
         def score(t, learn, last):
             if learn.cfg.size < 64: return
@@ -114,7 +117,8 @@ def lightweight(seconds, table, seed, folder):
     home = Path(find_spec('lightweight_gan').origin).parent
     code = (home/'lightweight_gan.py').read_text().replace('assert torch.cuda.is_available(),', 'assert True,').replace('.cuda(self.rank)', '').replace('self.cuda(rank)', '').replace("f'cuda:{self.rank}'", "'cpu'")
     whole,peer = (types.ModuleType(o) for o in ('lightweight_gan', 'lightweight_gan.lightweight_gan'))
-    whole.__path__,peer.__package__ = [str(home)],'lightweight_gan'
+    whole.__path__ = [str(home)]
+    peer.__package__ = 'lightweight_gan'
     sys.modules.update({o.__name__:o for o in (whole, peer)})
     exec(compile(code, 'lightweight_gan.py', 'exec'), peer.__dict__)
     d = table.data
@@ -128,7 +132,8 @@ def lightweight(seconds, table, seed, folder):
                      use_aim=False)
     t.evaluate = t.save = lambda *a, **kw: None
     t.set_data_src(folder/'pictures')
-    spent,marks = 0.,[seconds*k for k in (.25, .5, .75, 1)]
+    spent = 0.
+    marks = [seconds*k for k in (.25, .5, .75, 1)]
     while marks:
         at = time.process_time()
         t.train()

@@ -1,4 +1,4 @@
-"""Train the encoders of nbs/50f_latents.ipynb and the clones of nbs/50_bvae_gpt.ipynb, and let the clones play.
+"""Train the encoders of nbs/play/06_slots.ipynb and the clones of nbs/50_bvae_gpt.ipynb, and let the clones play.
 
 `python bench/play_clones.py code GAME --kind KIND` trains an encoder of a kind in `CODES`; `clone GAME --kind SEES --seed S` a
 clone, which takes the encoder that `SEEN_BY` names; `loss GAME --kind LOSS` and `late GAME --lag N` clones that see `latent+things`,
@@ -18,11 +18,11 @@ from fastcore.script import call_parse
 
 from gamegen.bvae_gpt import Play, PlayConfig, Player, as_play, first_version, recorded, report, train_clone
 from gamegen.core import atomic_write, bundled
-from gamegen.games import GAMES, DoomGame, Expert, at_random, lesson, play
-from gamegen.latents import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
-from gamegen.maze import maze_expert, maze_game, maze_random, maze_state, play_maze, record_maze, start_maze
-from gamegen.play import returns, steer
-from gamegen.recordings import read_recordings
+from gamegen.play.games import GAMES, DoomGame, Expert, at_random, lesson, play
+from gamegen.play.slots import FrameCode, LatentConfig, psnr, small_recall, to_size, train_latents
+from gamegen.play.maze import maze_expert, maze_game, maze_random, maze_state, play_maze, record_maze, start_maze
+from gamegen.play.agents import returns, steer
+from gamegen.play.recordings import read_recordings
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'bench'/'play_scores.json'
@@ -42,7 +42,8 @@ def keep(*path, **row):
 
 def train_code(game, kind, steps, frames, out):
     g = DoomGame(game)
-    learn,test = lesson(g, frames, seed=1),lesson(g, 1500, seed=2)
+    learn = lesson(g, frames, seed=1)
+    test = lesson(g, 1500, seed=2)
     things = [[o for o in found if o.name in SPOTTED.get(game, GAMES[game]['things'])] for found in learn.things]
     cfg = LatentConfig(size=128, latent=128, collapse=0., **CODES[kind]) if kind != 'first' else first_version()[0]
     cfg = cfg.replace(steps=steps, every=500)
@@ -81,7 +82,10 @@ def train_player(path, game, sees, cfg, frames, out, lags=(0,), **pilot):
 
 def mirrored(lesson, keys, cfg):
     "A lesson as a player sees it, then as it looks in a mirror beside it, above it, and in both: a maze has no sides"
-    other,n,seen,rest = dict(left='right', right='left', up='down', down='up'),len(lesson.held),None,[]
+    other = dict(left='right', right='left', up='down', down='up')
+    n = len(lesson.held)
+    seen = None
+    rest = []
     for i,(across,down) in enumerate(((1, 1), (-1, 1), (1, -1), (-1, -1))):
         order = [keys.index(other[k] if (across if k in ('left', 'right') else down) < 0 else k) for k in keys]
         p = as_play(lesson._replace(frames=lesson.frames[:,::down,::across], held=lesson.held[:,order], pressed=lesson.pressed[:,order]), keys, cfg)
@@ -113,8 +117,10 @@ def record_lessons(folder):
 def train_maze(cfg, folder, out):
     "A clone of the expert of the maze, by recordings, every second frame; the last session is kept back. What the keys at a frame do, the frame may show: so those of the next are learned"
     recs = read_recordings(folder)
-    keys,info = recs[0].keys,recs[0].info
-    lesson,test = recorded(recs[:-1], 2),as_play(recorded(recs[-1:], 2), keys, cfg)
+    keys = recs[0].keys
+    info = recs[0].info
+    lesson = recorded(recs[:-1], 2)
+    test = as_play(recorded(recs[-1:], 2), keys, cfg)
     del recs      # gigabytes
     learn = mirrored(lesson, keys, cfg)
     del lesson
@@ -131,8 +137,9 @@ def known(game):
     keep('clones', game, 'random', 0, returns=[play(g, at_random(g, s), s) for s in TESTS])
 
 def in_maze(name, weights, levels=range(21, 31)):
-    "Games of a minute on the screen, in real time: of a clone, or of a player of nbs/50e_maze.ipynb"
-    player,games = Player.load(weights) if weights else None,[]
+    "Games of a minute on the screen, in real time: of a clone, or of a player of nbs/play/05_maze.ipynb"
+    player = Player.load(weights) if weights else None
+    games = []
     with maze_game(size=player.info.notes['size'] if player else None, limit=3600) as g:
         for level in levels:
             if player:

@@ -10,6 +10,7 @@ __all__ = ['PlayConfig', 'Block', 'Eyes', 'seen_shape', 'Marks', 'Clone', 'first
 # %% ../nbs/50_bvae_gpt.ipynb #83e5cc9e
 import copy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +19,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from .core import ConfigError, DataError, fixed_rng, opt
-from .games import Lesson
+from .play.games import Lesson
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
-from .latents import VAE, FrameCode, LatentConfig, to_size
-from .train import TrainConfig, Trainer, rise_and_fall
+from .play.slots import VAE, FrameCode, LatentConfig, to_size
+from .train import TrainConfig
 
 # %% ../nbs/50_bvae_gpt.ipynb #4d9879d3
 @dataclass
-class PlayConfig(TrainConfig):
+class PlayConfig(TrainConfig, schedule='warmup_cosine'):
     "Settings of a player"
     steps:int = opt(2000, 'Batches to train on', lo=1, section='training')
     every:int = opt(200, 'Batches in a round', lo=1, section='training')
@@ -59,13 +60,18 @@ class Block(nn.Module):
     "Attention over the last moments, then a small net for each"
     def __init__(self, width, heads, context):
         super().__init__()
-        self.heads,self.context = heads,context
-        self.norm1,self.qkv,self.out = nn.LayerNorm(width),nn.Linear(width, 3*width),nn.Linear(width, width)
+        self.heads = heads
+        self.context = context
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3*width)
+        self.out = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4*width), nn.GELU(), nn.Linear(4*width, width))
     def forward(self, x, at, kept=None):
         n,t,_ = x.shape
         q,k,v = (o.view(n, t, self.heads, -1).transpose(1, 2) for o in self.qkv(self.norm1(x)).chunk(3, 2))
-        q,k,place = _turned(q, at),_turned(k, at),at
+        q = _turned(q, at)
+        k = _turned(k, at)
+        place = at
         if kept is not None: k,v,place = torch.cat([kept[0], k], 2),torch.cat([kept[1], v], 2),torch.cat([kept[2], at])
         back = at[:,None] - place[None]
         a = F.scaled_dot_product_attention(q, k, v, attn_mask=(back >= 0) & (back < self.context))
@@ -95,9 +101,12 @@ class Marks(nn.Module):
     "A net from the code of a frame to `width` numbers; its spots are a set, each read by the same small net"
     def __init__(self, first, spots, each, width):
         super().__init__()
-        self.first,self.spots,self.each = first,spots,each
+        self.first = first
+        self.spots = spots
+        self.each = each
         small = lambda i: nn.Sequential(nn.Linear(i, width), nn.GELU(), nn.Linear(width, width))
-        self.whole,self.spot = small(first),small(each) if spots else None
+        self.whole = small(first)
+        self.spot = small(each) if spots else None
         self.register_buffer('mid', torch.zeros(first + each))
         self.register_buffer('spread', torch.ones(first + each))
     def measure(self, x):
@@ -106,7 +115,9 @@ class Marks(nn.Module):
         self.mid.copy_(torch.cat([o.mean(0) for o in parts]))
         self.spread.copy_(torch.cat([o.std(0) for o in parts]).clamp(min=1e-3))
     def forward(self, x):
-        m,d,f = self.mid,self.spread,self.first
+        m = self.mid
+        d = self.spread
+        f = self.first
         h = self.whole((x[:,:f] - m[:f])/d[:f])
         if not self.spots: return h
         return h + self.spot((x[:,f:].view(len(x), self.spots, self.each) - m[f:])/d[f:]).amax(1)
@@ -176,7 +187,9 @@ def ways_to_hold(
 class Stretches:
     "Batches of stretches of play, none across the end of a game; batch `i` depends on nothing but the seed"
     def __init__(self, play:Play, which, cfg:PlayConfig):
-        self.play,self.which,self.cfg = play,torch.as_tensor(which),cfg
+        self.play = play
+        self.which = torch.as_tensor(which)
+        self.cfg = cfg
         n = len(play.starts)
         first = np.flatnonzero(play.starts)
         ends = np.append(first[1:], n)
@@ -186,7 +199,9 @@ class Stretches:
 
     def batch(self, i, rank=0, world=1):
         "Seen, past keys, way chosen, whether it changes, and weight of each moment"
-        rng,s,lag = np.random.default_rng([self.cfg.seed, i]),self.cfg.stretch,self.cfg.lag
+        rng = np.random.default_rng([self.cfg.seed, i])
+        s = self.cfg.stretch
+        lag = self.cfg.lag
         sizes = np.array([b - a for a,b in self.spans])
         rows = []
         for _ in range(self.cfg.bs):
@@ -293,7 +308,8 @@ class Player:
     ):
         "Read a player; executes nothing"
         ts,info = load_weights(path, model='player')
-        cfg,o = PlayConfig.from_dict(info.config, where=f'{path}: config'),info.notes.get('code')
+        cfg = PlayConfig.from_dict(info.config, where=f'{path}: config')
+        o = info.notes.get('code')
         part = lambda name: {k[len(name)+1:]:v.float() for k,v in ts.items() if k.startswith(name + '.')}
         code = None
         with fixed_rng(0):
@@ -305,9 +321,7 @@ class Player:
         return cls(net, cfg, info.notes['keys'], code, info)
 
 # %% ../nbs/50_bvae_gpt.ipynb #ecc7e3ef
-def _adamw(params, lr):
-    from fastai.optimizer import OptimWrapper
-    return OptimWrapper(params, torch.optim.AdamW, lr=lr, weight_decay=.01, betas=(.9, .98))
+_adamw = partial(torch.optim.AdamW, weight_decay=.01, betas=(.9, .98))
 
 def clone_trainer(
     play:Play,      # What to learn from
@@ -316,14 +330,15 @@ def clone_trainer(
     test:Play=None, # Play to be judged by
     folder=None,    # Where checkpoints go
     progress=False, # Show a progress bar?
-) -> Trainer:
+):
     "A Trainer of a clone"
+    from gamegen.learner import Trainer
     choices,which = ways_to_hold(play.held)
     with fixed_rng(cfg.seed): net = Clone(cfg, choices, code if cfg.sees.startswith('latent') else None)
     if cfg.sees.startswith('latent'): net.eyes.measure(play.seen)
     def score(nets): return 1 - report(Player(copy.deepcopy(nets.avg('clone')), cfg, play.keys), test)['accuracy']
     return Trainer(dict(clone=net), dict(clone=play_step), Stretches(play, which, cfg), cfg, folder, score=score if test is not None else None,
-                   opt_func=_adamw, cbs=[rise_and_fall(cfg.lr)], progress=progress)
+                   opt_func=_adamw, progress=progress)
 
 def train_clone(
     play, cfg:PlayConfig=None, code=None, test=None, folder=None, progress=False, resume=False,
@@ -343,9 +358,14 @@ def report(
     test:Play, # Play that it was not trained on
 ) -> dict:
     "How well the keys of a player are foreseen"
-    lag,net,past = player.cfg.lag,player.net,test.past
+    lag = player.cfg.lag
+    net = player.net
+    past = test.past
     starts = np.append(np.flatnonzero(test.starts), len(test.starts))
-    said,true,last,change = [],[],[],[]
+    said = []
+    true = []
+    last = []
+    change = []
     for a,b in zip(starts, starts[1:]):
         if b - a <= lag + 1: continue
         with torch.inference_mode(): o = net(test.seen[None,a:b-lag], player.past(past[None,a+lag:b]))[0][0]

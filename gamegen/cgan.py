@@ -25,11 +25,12 @@ from .core import ConfigError, DataError, WeightsError, benchmark, bundled, exhi
 from .data import LABELS, RATE, validate_match
 from .io import WeightsInfo, digest, fill, load_weights, save_weights
 from .lstm import LSTMConfig, NextAction, NextNet, gait_traits, train_next_action
-from .plan import K, Traits, draw_plan, fit_traits
-from .train import TrainConfig, Trainer, hold_and_fall, rival_loss, slopes
+from .match.plan import K, Traits, draw_plan, fit_traits
+from .train import TrainConfig, relativistic_loss, r1_r2_penalty
 
 # %% ../nbs/10_cgan.ipynb #cc3f191e
-CENTRE,SCALE = np.array([3.8, 3.5, -.8]),np.array([.5, .4, .45])   # of traits: about their means and deviations
+CENTRE = np.array([3.8, 3.5, -.8])
+SCALE = np.array([.5, .4, .45])  # of traits: about their means and deviations
 FLOOR = .1                                                         # norms below are the sensor at rest
 
 def conditions(
@@ -41,7 +42,8 @@ def conditions(
     "What the generator is told of each sample `(channels, N)`, and the number of each sample's gait `(N,)`"
     n = np.rint(np.exp(traits[:,0])).astype(int)
     of = np.repeat(np.arange(len(n)), n)
-    at,size = np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n),n[of]
+    at = np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n)
+    size = n[of]
     c = np.zeros((K + players + 6, len(of)), np.float32)
     c[labels[of],np.arange(len(of))] = 1
     c[K+player] = 1
@@ -58,8 +60,10 @@ def gait_moments(
 ):
     "Mean and deviation of each channel in each gait `(b*most,c)`, the number of samples, and each sample's place in that"
     b,c,t = x.shape
-    f,m = (of + torch.arange(b, device=x.device)[:,None]*most).reshape(-1),mask.reshape(-1)
-    v,zero = x.permute(0, 2, 1).reshape(-1, c),x.new_zeros(b*most, c)
+    f = (of + torch.arange(b, device=x.device)[:,None]*most).reshape(-1)
+    m = mask.reshape(-1)
+    v = x.permute(0, 2, 1).reshape(-1, c)
+    zero = x.new_zeros(b*most, c)
     n = m.new_zeros(b*most).index_add(0, f, m)
     size = n.clamp(min=1)[:,None]
     mean = zero.index_add(0, f, v*m[:,None])/size
@@ -79,7 +83,7 @@ def to_traits(
 
 # %% ../nbs/10_cgan.ipynb #9de9c055
 @dataclass
-class CGANConfig(TrainConfig):
+class CGANConfig(TrainConfig, schedule='flat_then_decay'):
     "Settings of the match generator"
     steps:int = opt(3000, 'Batches to train on', lo=1, section='training')
     every:int = opt(250, 'Batches in a round, which ends with a check, a picture and a checkpoint', lo=1, section='training')
@@ -100,7 +104,8 @@ REACH = 70   # samples to each side that take part in one
 class _Dilated(nn.Module):
     def __init__(self, c, d):
         super().__init__()
-        self.conv,self.out = nn.Conv1d(c, c, 5, padding=2*d, dilation=d),nn.Conv1d(c, c, 1)
+        self.conv = nn.Conv1d(c, c, 5, padding=2*d, dilation=d)
+        self.out = nn.Conv1d(c, c, 1)
         nn.init.zeros_(self.out.weight)
     def forward(self, x): return x + self.out(F.leaky_relu(self.conv(F.leaky_relu(x, .2)), .2))
 
@@ -112,7 +117,9 @@ class WaveGen(nn.Module):
     ):
         super().__init__()
         cfg = cfg or CGANConfig()
-        c,self.fresh,self.kept = cfg.channels,cfg.fresh,cfg.kept
+        c = cfg.channels
+        self.fresh = cfg.fresh
+        self.kept = cfg.kept
         self.stem = nn.Conv1d(cond + 1 + cfg.fresh + cfg.kept, c, 5, padding=2)
         self.body = nn.Sequential(*[_Dilated(c, d) for d in (1, 2, 4, 8, 16, 2)])
         self.head = nn.Conv1d(c, 1, 5, padding=2)
@@ -133,7 +140,8 @@ class WaveCritic(nn.Module):
         self.still = still
         c = cfg.channels
         conv = lambda i, o, k=5, **kw: nn.Conv1d(i, o, k, padding=k//2*kw.get('dilation', 1), **kw)
-        self.stem,self.fine = conv(cond - 3 + 1 + 4, c),nn.Conv1d(c, 1, 1)
+        self.stem = conv(cond - 3 + 1 + 4, c)
+        self.fine = nn.Conv1d(c, 1, 1)
         self.body = nn.ModuleList([conv(c, c), conv(c, 2*c, stride=2), conv(2*c, 2*c, stride=2), conv(2*c, 2*c, stride=2)])
         self.coarse = conv(2*c, 1)
         self.ears = nn.ModuleList([conv(cond - 3 + 4, c, 7), conv(c, c, dilation=2), conv(c, c, dilation=4)])
@@ -142,8 +150,10 @@ class WaveCritic(nn.Module):
 
     def forward(self, y, cond, of, mask, most):
         act = partial(F.leaky_relu, negative_slope=.2)
-        y,cond = self.seen(y, mask),cond[:,:-3]*mask[:,None]
-        x,fine = self.stem(torch.cat([cond, mask[:,None], y], 1)),None
+        y = self.seen(y, mask)
+        cond = cond[:,:-3]*mask[:,None]
+        x = self.stem(torch.cat([cond, mask[:,None], y], 1))
+        fine = None
         for l in self.body:
             x = l(F.dropout1d(act(x), self.cfg.drop, self.training))
             if fine is None: fine = self.fine(act(x))[:,0]
@@ -152,14 +162,17 @@ class WaveCritic(nn.Module):
         h = h + act(self.ears[2](h))
         m,sd,n,_ = gait_moments(h, of, mask, most)
         known = gait_moments(self.known(cond), of, mask, most)[0]
-        each,there = self.gait(torch.cat([m, sd, known], 1)).view(-1, most),(n > 0).float().view(-1, most)
+        each = self.gait(torch.cat([m, sd, known], 1)).view(-1, most)
+        there = (n > 0).float().view(-1, most)
         return mean(fine, mask) + mean(self.coarse(act(x))[:,0], mask[:,::8]) + mean(each, there)
 
     def seen(self, y, mask):
         "Log norm, its steps, the root of the norm, and the log norm near standing still, of rows stretched at random"
         if self.training and self.cfg.shake:
             y = self.still + (y - self.still)*(noise(len(y), 1, device=y.device)*self.cfg.shake).exp()
-        z,root,near = (y - CENTRE[1])/.6,(y/2).exp().clamp(max=20)/5 - 1,((y - self.still)/.15).tanh()
+        z = (y - CENTRE[1])/.6
+        root = (y/2).exp().clamp(max=20)/5 - 1
+        near = ((y - self.still)/.15).tanh()
         return torch.stack([z*mask, F.pad(z[:,1:] - z[:,:-1], (1, 0))*2*mask, root*mask, near*mask], 1)
 
 def standing_still(
@@ -180,19 +193,24 @@ def make_rows(nets, cond, of, mask, most):
 def critic_step(nets, batch, cfg):
     "Tell real rows from made ones"
     y,*real = batch[:4]
-    plan,most = batch[4:],_most(cfg)
+    plan = batch[4:]
+    most = _most(cfg)
     with torch.no_grad(): f = make_rows(nets, *plan, most)
-    y,f = y.detach().requires_grad_(),f.requires_grad_()
-    a,b = nets.critic(y, *real, most),nets.critic(f, *plan, most)
-    slope = slopes(torch.cat([a, b]), y, f)
-    return dict(loss=rival_loss(a, b) + cfg.gamma/2*slope, slope=slope, apart=(a - b).mean())
+    y = y.detach().requires_grad_()
+    f = f.requires_grad_()
+    a = nets.critic(y, *real, most)
+    b = nets.critic(f, *plan, most)
+    penalty = r1_r2_penalty(torch.cat([a, b]), y, f)
+    loss = relativistic_loss(a, b) + cfg.gamma/2*penalty
+    return dict(loss=loss, penalty=penalty, apart=(a - b).mean())
 
 def gen_step(nets, batch, cfg):
     "Make rows that the critic prefers to real ones"
     y,*real = batch[:4]
-    plan,most = batch[4:],_most(cfg)
+    plan = batch[4:]
+    most = _most(cfg)
     with torch.no_grad(): a = nets.critic(y, *real, most)
-    return dict(loss=rival_loss(nets.critic(make_rows(nets, *plan, most), *plan, most), a))
+    return dict(loss=relativistic_loss(nets.critic(make_rows(nets, *plan, most), *plan, most), a))
 
 def _most(cfg): return cfg.window//8 + 1   # gaits in a row: none is shorter than 8 samples
 
@@ -210,7 +228,14 @@ class Rows:
 
     def _stream(self, seqs, players):
         "All matches end to end, with room between them, and where rows may start and end"
-        w,cs,ofs,ys,starts,ends,at,first = self.cfg.window,[],[],[],[],[],0,0
+        w = self.cfg.window
+        cs = []
+        ofs = []
+        ys = []
+        starts = []
+        ends = []
+        at = 0
+        first = 0
         for l,t,player,*y in seqs:
             c,of = conditions(l, t, player, players)
             edge = np.r_[0, np.cumsum(np.bincount(of))]
@@ -220,8 +245,10 @@ class Rows:
             starts.append(edge[:-1][ok] + at); ends.append(last[ok] + at)
             cs.append(np.pad(c, ((0, 0), (0, w)))); ofs.append(np.pad(of, (0, w), mode='edge') + first)
             ys.append(np.pad(y[0] if y else np.zeros(len(of)), (0, w)).astype(np.float32))
-            at,first = at + len(of) + w,first + len(l)
-        starts,ends = np.concatenate(starts),np.concatenate(ends)
+            at = at + len(of) + w
+            first = first + len(l)
+        starts = np.concatenate(starts)
+        ends = np.concatenate(ends)
         if not len(starts): raise DataError(f'matches: no gait is as short as the window of {w} samples')
         tensors = [torch.as_tensor(np.concatenate(o, axis=-1)) for o in (cs, ofs, ys)]
         return (*tensors, torch.as_tensor(starts), torch.as_tensor(ends))
@@ -252,8 +279,12 @@ class MatchModel:
         gen:WaveGen,          # Makes the waves
         info:WeightsInfo,     # What it was trained on
     ):
-        self.traits,self.following,self.gen,self.info = traits,following,gen.cpu().eval().requires_grad_(False),info
-        self.players,self.range = list(traits),info.notes['range']
+        self.traits = traits
+        self.following = following
+        self.gen = gen.cpu().eval().requires_grad_(False)
+        self.info = info
+        self.players = list(traits)
+        self.range = info.notes['range']
 
 def cgan_trainer(
     matches:dict,      # `{player: match}`
@@ -261,21 +292,23 @@ def cgan_trainer(
     cfg:CGANConfig,
     folder=None,       # Where checkpoints go, to resume from
     progress=False,    # Show a progress bar?
-) -> Trainer:
+):
     "A Trainer of generator and critic"
-    from fastai.optimizer import OptimWrapper
-    real,plans = [(*gait_traits(m), i, log_norms(m)) for i,m in enumerate(matches.values())],[]
+    from gamegen.learner import Trainer
+    real = [(*gait_traits(m), i, log_norms(m)) for i,m in enumerate(matches.values())]
+    plans = []
     for i,t in enumerate(traits.values()):
         l,_,v = t.practice(32, 250, seed=cfg.seed)
         plans += [(l[:,j], v[:,j], i) for j in range(32)]
-    loader,cond = Rows(real, plans, cfg),K + len(matches) + 6
+    loader = Rows(real, plans, cfg)
+    cond = K + len(matches) + 6
     still = standing_still(np.concatenate([o[3] for o in real]))
     with fixed_rng(cfg.seed): nets = dict(critic=WaveCritic(cond, cfg, still), gen=WaveGen(cond, cfg))
     plan = loader.batch(-1)[4:]
     def sample(nets): return make_rows(_Averaged(nets), *(o.to(next(nets.parameters()).device) for o in plan), _most(cfg))
-    adam = partial(OptimWrapper, opt=torch.optim.Adam, betas=(0., .99))
+    adam = partial(torch.optim.Adam, betas=(0., .99))
     return Trainer(nets, dict(critic=critic_step, gen=gen_step), loader, cfg, folder, sample=sample, draw=_draw_rows,
-                   opt_func=adam, cbs=[hold_and_fall(cfg.lr)], progress=progress)
+                   opt_func=adam, progress=progress)
 
 class _Averaged:
     def __init__(self, nets): self.gen = nets.avg('gen')
@@ -306,7 +339,8 @@ def train_match(
     ys = np.concatenate([log_norms(m) for m in matches.values()])
     info = t.info('match', licence, range=[float(ys.min()), float(ys.max())], players=list(matches), following=asdict(following.info))
     model = MatchModel(traits, following, t.nets.avg('gen'), info)
-    model.history,model.stopped = t.history,t.stopped
+    model.history = t.history
+    model.stopped = t.stopped
     return model
 
 # %% ../nbs/10_cgan.ipynb #791bce1a
@@ -331,11 +365,14 @@ def load(cls:MatchModel,
     ts,info = load_weights(path, model='match')
     part = lambda head: {k[len(head):]:v for k,v in ts.items() if k.startswith(head)}
     try:
-        cfg,names = CGANConfig.from_dict(info.config, where=f'{path}: config'),info.notes['players']
-        first,_ = WeightsInfo(**info.notes['following']),info.notes['range'][1]
+        cfg = CGANConfig.from_dict(info.config, where=f'{path}: config')
+        names = info.notes['players']
+        first = WeightsInfo(**info.notes['following'])
+        _ = info.notes['range'][1]
     except (KeyError, TypeError, IndexError): raise WeightsError(f'{path}: its record lacks what a match model needs') from None
     nxt = LSTMConfig.from_dict(first.config, where=f'{path}: following')
-    gen,net = WaveGen(K + len(names) + 6, cfg),NextNet(nxt.hidden, nxt.dropout, nxt.direct, nxt.memory)
+    gen = WaveGen(K + len(names) + 6, cfg)
+    net = NextNet(nxt.hidden, nxt.dropout, nxt.direct, nxt.memory)
     fill(gen, part('gen.'), path); fill(net, part('next.'), path)
     traits = {n:Traits({k:v.numpy() for k,v in part(f'traits.{i}.').items()}) for i,n in enumerate(names)}
     return cls(traits, NextAction(net, first), gen, info)
@@ -351,12 +388,17 @@ def make_waves(
     piece=PIECE, # Samples at once
 ) -> np.ndarray:
     "The waves of any number of gaits, one pass over all samples"
-    rng,N = np.random.default_rng(seed),len(of)
+    rng = np.random.default_rng(seed)
+    N = len(of)
     fresh = torch.from_numpy(rng.standard_normal((gen.fresh, N), dtype=np.float32))
     kept = torch.from_numpy(rng.standard_normal((gen.kept, of[-1]+1), dtype=np.float32))
-    c,of,out = torch.from_numpy(c),torch.from_numpy(of),np.empty(N, np.float32)
+    c = torch.from_numpy(c)
+    of = torch.from_numpy(of)
+    out = np.empty(N, np.float32)
     for s in range(0, N, piece):
-        a,b,e = max(s - REACH, 0),min(s + piece + REACH, N),min(s + piece, N)
+        a = max(s - REACH, 0)
+        b = min(s + piece + REACH, N)
+        e = min(s + piece, N)
         z = torch.cat([fresh[:,a:b], kept[:,of[a:b]]])
         with torch.inference_mode(): out[s:e] = gen(c[None,:,a:b], torch.ones(1, b-a), z[None])[0,s-a:e-a].numpy()
     return out
@@ -370,7 +412,8 @@ def signal(self:MatchModel,
 ) -> list:
     "The match of a plan"
     c,of = conditions(labels, traits, player, len(self.players))
-    w,n = make_waves(self.gen, c, of, seed, piece),np.bincount(of)
+    w = make_waves(self.gen, c, of, seed, piece)
+    n = np.bincount(of)
     edge = np.r_[0, np.cumsum(n)[:-1]]
     d = w - (np.add.reduceat(w, edge)/n)[of]
     dev = np.sqrt(np.add.reduceat(d*d, edge)/n + 1e-4)
@@ -442,7 +485,8 @@ def demo_match(out):
     from gamegen.core import atomic_write
     from gamegen.data import match_frame, write_match
     from gamegen.show import as_svg, match_timeline
-    shown,tables = [],[]
+    shown = []
+    tables = []
     for style in ('normal', 'attack', 'defend'):
         match = generate_match(10, style, seed=1)
         write_match(match, out/f'{style}.json', overwrite=True)
@@ -457,7 +501,8 @@ def demo_match(out):
 @benchmark('a minute of football', baseline='one network call a norm')
 def bench_minute():
     "The first version's way against this one"
-    net,x = nn.Sequential(nn.Linear(17, 64), nn.LeakyReLU(.2), nn.Linear(64, 64), nn.LeakyReLU(.2), nn.Linear(64, 1)),torch.zeros(1, 17)
+    net = nn.Sequential(nn.Linear(17, 64), nn.LeakyReLU(.2), nn.Linear(64, 64), nn.LeakyReLU(.2), nn.Linear(64, 1))
+    x = torch.zeros(1, 17)
     def one_by_one():
         with torch.inference_mode(): return [net(x).item() for _ in range(60*RATE)]
     return {'one network call a norm':one_by_one, 'generate_match':lambda: generate_match(1, seed=0)}
@@ -465,6 +510,6 @@ def bench_minute():
 @benchmark('ninety minutes of football, and a hundred matches of ten', baseline='the simulator, ninety minutes')
 def bench_hours():
     "Long and many matches"
-    from gamegen.simulate import simulate_match
+    from gamegen.match.simulate import simulate_match
     return {'the simulator, ninety minutes':lambda: simulate_match(90, seed=0), 'generate_match, ninety minutes':lambda: generate_match(90, seed=0),
             'generate_match, a hundred of ten minutes':lambda: generate_match(10, n=100, seed=0)}

@@ -52,7 +52,8 @@ def _keys(o, where):
 def _gait(o, where):
     "`o` as a gait of plain floats, or a `DataError` that starts with `where`"
     o = _keys(o, where)
-    label,norm = o['label'],o['norm']
+    label = o['label']
+    norm = o['norm']
     if not isinstance(label, str) or label not in LABELS:
         raise DataError(f"{where}: 'label' is {_brief(label)}; {_did_you_mean(str(label)[:20], LABELS)}")
     if isinstance(norm, np.ndarray): norm = norm.tolist()
@@ -102,7 +103,8 @@ class _Reader:
     def more(self):
         "Drop what is decoded, read on, and say whether there was more"
         self.seen += self.i
-        self.buf,self.i = self.buf[self.i:],0
+        self.buf = self.buf[self.i:]
+        self.i = 0
         new = self.f.read(max(_chunk, len(self.buf)))
         self.buf += new
         return bool(new)
@@ -248,7 +250,8 @@ def _creature(row, where):
 # %% ../nbs/02_data.ipynb #940a2c11
 def _table(rows, name):
     "Checked rows, given with where each stands, as a table; no name twice"
-    seen,res = {},[]
+    seen = {}
+    res = []
     for where,row in rows:
         row = _creature(row, f'{name}: {where}')
         if (first := seen.setdefault(row['Name'], where)) != where:
@@ -259,7 +262,8 @@ def _table(rows, name):
 
 def _cells(reader, name):
     "The rows of an open CSV file as dicts, each with its line; the first line must name the columns"
-    head,want = next(reader, None),f"expected {', '.join(COLUMNS)}"
+    head = next(reader, None)
+    want = f"expected {', '.join(COLUMNS)}"
     if not head: raise DataError(f'{name}: is empty or starts with an empty line; {want}')
     for c in COLUMNS:
         if c not in head: raise DataError(f'{name}: line 1: column {c!r} is missing; {want}')
@@ -268,7 +272,8 @@ def _cells(reader, name):
         if head.count(c) > 1: raise DataError(f'{name}: line 1: column {c!r} is there twice; {want}')
     last = reader.line_num
     for row in reader:
-        where,last = f'line {last+1}',reader.line_num
+        where = f'line {last+1}'
+        last = reader.line_num
         if len(row) != len(head): raise DataError(f'{name}: {where}: has {len(row)} cells; expected {len(head)}')
         yield where, dict(zip(head, row))
 
@@ -298,7 +303,8 @@ def _stats(e): return tuple(e['baseStats'][k] for k in ('hp', 'atk', 'def', 'spa
 
 def _dropped(e, base, seen):
     "The rule by which the pokedex entry `e` goes, '' if it stays; `base` is its species, `seen` what stays so far"
-    forme,st = e.get('forme') or '','baseStats' in e and _stats(e)
+    forme = e.get('forme') or ''
+    st = 'baseStats' in e and _stats(e)
     if not st: return 'looks only: no statistics of its own'
     if e['num'] <= 0: return 'not official: jokes and community creations'
     if forme.endswith('Gmax') or forme == 'Eternamax': return 'grown for a few turns: Gigantamax, Eternamax'
@@ -316,7 +322,8 @@ _region = dict(Alola='Alolan', Galar='Galarian', Hisui='Hisuian', Paldea='Paldea
 
 def _full_name(e):
     "A form's name as players say it"
-    base,forme = e.get('baseSpecies', e['name']),{'F':'Female'}.get(e.get('forme'), e.get('forme'))
+    base = e.get('baseSpecies', e['name'])
+    forme = {'F':'Female'}.get(e.get('forme'), e.get('forme'))
     if not forme: return base
     first,_,rest = forme.partition('-')
     if first not in _region: return f'{base} ({forme})'
@@ -325,7 +332,8 @@ def _full_name(e):
 # %% ../nbs/02_data.ipynb #27cf689c
 def _read_pokedex(path, max_mb=50):
     "The parsed pokedex of a JSON file or of a poke-env wheel"
-    path,inner = Path(path),'poke_env/data/static/pokedex/gen9pokedex.json'
+    path = Path(path)
+    inner = 'poke_env/data/static/pokedex/gen9pokedex.json'
     try:
         if path.suffix == '.whl':
             with zipfile.ZipFile(path) as z:
@@ -345,7 +353,10 @@ def pokedex_frame(
     path, # A poke-env wheel, or the JSON file in it
 ) -> pd.DataFrame:
     "Every entry of a pokedex as a row of the creature table, with `Dropped`: the rule by which it goes, '' if it stays"
-    dex,seen,rows,k = _read_pokedex(path),set(),[],''
+    dex = _read_pokedex(path)
+    seen = set()
+    rows = []
+    k = ''
     try:
         by_name = {e['name']:e for e in dex.values()}
         for k,e in sorted(dex.items(), key=lambda o: (o[1].get('num', 10**6), 'forme' in o[1], o[1]['name'])):

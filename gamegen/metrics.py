@@ -9,12 +9,6 @@ __all__ = ['ks', 'wasserstein', 'total_variation', 'per_column', 'corr_diff', 't
 # %% ../nbs/04_metrics.ipynb #b875de09
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import euclidean_distances, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 from .core import DataError
 
@@ -48,7 +42,8 @@ def _check_values(df, name):
 def _pair(real, fake, rows=1, why='', names=('real', 'fake')):
     "Both as DataFrames with the same columns, in the same order, of the same kinds, and enough rows"
     r,f = (_table(x, n) for x,n in zip((real, fake), names))
-    lack,more = [c for c in r if c not in f], [c for c in f if c not in r]
+    lack = [c for c in r if c not in f]
+    more = [c for c in f if c not in r]
     if lack or more:
         raise DataError(f'{names[1]}: lacks columns {lack} and adds {more}; expected the columns of {names[0]}')
     f = f[list(r.columns)]
@@ -69,8 +64,13 @@ def _by_column(real, fake, numbers, f):
     if not cols: raise DataError(f"real: no column of {'numbers' if numbers else 'categories'}; expected at least one")
     return pd.Series({c:f(r[c].to_numpy(), k[c].to_numpy()) for c in cols}, dtype=float)
 
-def _ks(a, b): return stats.ks_2samp(a, b, method='asymp').statistic
-def _w1(a, b): return stats.wasserstein_distance(a, b) / (a.std() or 1.)
+def _ks(a, b):
+    from scipy.stats import ks_2samp
+    return ks_2samp(a, b, method='asymp').statistic
+
+def _w1(a, b):
+    from scipy.stats import wasserstein_distance
+    return wasserstein_distance(a, b) / (a.std() or 1.)
 def _tv(a, b):
     p,q = (pd.Series(o.astype(str)).value_counts(normalize=True) for o in (a, b))
     return p.sub(q, fill_value=0).abs().sum()/2
@@ -152,13 +152,20 @@ def two_sample_auc(
     folds:int=5,  # Parts of the cross-validation
 ) -> float:
     "Cross-validated AUC of boosted trees that tell real from generated: 0.5 (cannot) to 1; below 0.5 suspect copies"
-    r,f = _table(real, 'real'), _table(fake, 'fake')
-    cv,g = StratifiedKFold(folds, shuffle=True, random_state=seed),None
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from threadpoolctl import threadpool_limits
+    r = _table(real, 'real')
+    f = _table(fake, 'fake')
+    cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    g = None
     if groups is not None:
         r,f,g = _groups(groups, r, f)
         cv = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     r,f = _pair(r, f, rows=folds, why=' (one for each fold)')
-    X,y = _for_trees(r, f), np.repeat([0, 1], [len(r), len(f)])
+    X = _for_trees(r, f)
+    y = np.repeat([0, 1], [len(r), len(f)])
     if g is not None and min(len(set(g[y==0])), len(set(g[y==1]))) < folds:
         raise DataError(f'groups: fewer groups than folds; expected at least {folds} of real and of generated rows')
     aucs = []
@@ -178,7 +185,9 @@ def match_labels(
     seed:int=0, # Of the draw
 ) -> tuple:
     "Row numbers on both sides such that every label occurs equally often; labels on one side only are left out"
-    g,a,b = np.random.default_rng(seed),np.asarray(real, dtype=str),np.asarray(fake, dtype=str)
+    g = np.random.default_rng(seed)
+    a = np.asarray(real, dtype=str)
+    b = np.asarray(fake, dtype=str)
     common = sorted(set(a) & set(b))
     some = sorted(set(a.tolist()))[:9]
     if not common: raise DataError(f'fake: no label in common with real; expected some of {some}')
@@ -199,7 +208,9 @@ def _parts(x): return np.array_split(x, len(x)//500 + 1)
 
 def _roughly(a, b):
     "Distances by the expanded formula, and how far off they are at most"
-    a,b = a - (c := a.mean(0)),b - c                             # the smaller the numbers, the smaller the errors
+    from sklearn.metrics import euclidean_distances
+    a = a - (c := a.mean(0))
+    b = b - c  # the smaller the numbers, the smaller the errors
     return euclidean_distances(a, b), 1e-6*np.sqrt(max((o**2).sum(1).max() for o in (a, b)))
 
 def _apart(a, b):
@@ -214,7 +225,8 @@ def _radii(x, k):
 def _within(a, b, radius):
     "Is a row of `b` nearer to one of `a` than some radius?"
     (d,unsure),radius = _roughly(a, b),np.broadcast_to(radius, (len(a), len(b)))
-    res,close = d < radius,np.argwhere(np.abs(d - radius) < unsure)
+    res = d < radius
+    close = np.argwhere(np.abs(d - radius) < unsure)
     for ij in np.array_split(close, len(close)//2**14 + 1):
         i,j = ij.T
         res[i,j] = _apart(a[i], b[j]) < radius[i,j]
@@ -229,8 +241,11 @@ def prdc(
     "Precision, recall, density and coverage: about 1 is good; 0 is none of the rows"
     if k < 1: raise DataError(f'k: is {k}; expected at least 1')
     r,f = _numbers(real, fake, k+1, f' for k={k}')
-    rad_r,rad_f = _radii(r, k),_radii(f, k)
-    n_in,covered,recalled = np.zeros(len(f)),[],[]
+    rad_r = _radii(r, k)
+    rad_f = _radii(f, k)
+    n_in = np.zeros(len(f))
+    covered = []
+    recalled = []
     for part,rad in zip(_parts(r), _parts(rad_r)):
         inside = _within(part, f, rad[:,None])
         n_in += inside.sum(0)
@@ -250,7 +265,8 @@ def encode(
     blocks = [[] for _ in tabs]
     for c in tabs[0]:
         if _is_num(tabs[0][c]):
-            m,s = tabs[0][c].mean(),tabs[0][c].std(ddof=0)
+            m = tabs[0][c].mean()
+            s = tabs[0][c].std(ddof=0)
             for b,t in zip(blocks, tabs): b.append(((t[c] - m)/(s or 1.)).to_numpy(dtype=float)[:,None])
         else:
             cats = np.unique(np.concatenate([t[c].astype(str) for t in tabs]))
@@ -263,6 +279,7 @@ def nearest(
     ref, # Rows to look among
 ) -> np.ndarray:
     "Distance of each row of `x` to the nearest row of `ref`"
+    from sklearn.neighbors import NearestNeighbors
     return NearestNeighbors(n_neighbors=1).fit(ref).kneighbors(x)[0][:,0]
 
 def copies(
@@ -273,8 +290,11 @@ def copies(
 ) -> dict:
     "Signs of copying: `copy_rate` (honest: `q`), `dcr_ratio` (honest: 1), `dcr_excess` (honest: 0)"
     t,h,f = encode(train, held_out, fake)
-    to_train,usual,to_held = nearest(f, t),nearest(h, t),nearest(f, h)
-    base,chance = np.median(usual),len(t)/(len(t) + len(h))
+    to_train = nearest(f, t)
+    usual = nearest(h, t)
+    to_held = nearest(f, h)
+    base = np.median(usual)
+    chance = len(t)/(len(t) + len(h))
     ratio = np.median(to_train)/base if base else 1. if not np.median(to_train) else np.inf
     share = (to_train < to_held).mean() + chance*(to_train == to_held).mean()
     return dict(copy_rate=float((to_train <= np.quantile(usual, q)).mean()), dcr_ratio=float(ratio),
@@ -301,7 +321,8 @@ def _flat(metrics, real, fake):
 def _draw(train, held_out, drawn, features):
     "Sets of one size, seed by seed: yields name, real, fake and the tables for the copy figures"
     n = min(len(train), len(held_out), *(len(o) for sets in drawn for o in sets.values()))
-    T,H = features(train),features(held_out)
+    T = features(train)
+    H = features(held_out)
     for seed,sets in enumerate(drawn):
         rows = lambda x, replace=False: np.random.default_rng(seed).choice(len(x), n, replace=replace)
         real = _take(held_out, rows(held_out))

@@ -19,20 +19,20 @@ import pandas as pd
 import torch
 from fastcore.basics import patch
 
-from .ada import ada_of
+from .monster.ada import ada_of
 from .batches import TensorLoader, rank_world
-from .core import ConfigError, DataError, WeightsError, atomic_write, bundled, config_cli, fixed_rng, one_thread, opt
+from .core import ConfigError, DataError, WeightsError, atomic_write, bundled, fixed_rng, one_thread, opt
 from .io import WeightsInfo, fill, load_weights, read_tensors, save_weights
-from .monster_scores import ClassCollapse, CopyJudge, Dice, MonsterWatch, hint_rows, tidied
-from .sprites import ACTIONS, STYLES, bestiary, fit_sprites, read_sprites, split_families, sprites_from
-from .stylegan import MonsterConfig, StyleGen, adam, as_sprites, critic_step, gen_step, on_cpu, style_nets
-from .train import Callback, Trainer, checkpoints, hold_and_fall
+from .monster.scores import ClassCollapse, CopyJudge, Dice, MonsterWatch, hint_rows, tidied
+from .sprite.data import ACTIONS, STYLES, bestiary, fit_sprites, read_sprites, split_families, sprites_from
+from .monster.stylegan import MonsterConfig, StyleGen, adam, as_sprites, critic_step, gen_step, on_cpu, style_nets
+from .train import checkpoints
 
 # %% ../nbs/60_monsters.ipynb #331d24cf
 AT_REST = ('stand', 'idle', 'fly', 'defend', 'lead')
 
 @dataclass
-class MonsterRun(MonsterConfig):
+class MonsterRun(MonsterConfig, schedule='flat_then_decay'):
     "Settings of a run; the defaults are those of `on_cpu`"
     steps:int = opt(60_000, 'Batches to train on', lo=1, section='training')
     every:int = opt(2000, 'Batches in a round, which ends with a score, a picture and a checkpoint', lo=1,
@@ -60,7 +60,7 @@ def monster_run(
     **kw,          # Settings that differ
 ) -> MonsterRun:
     "Settings of a run from a preset"
-    return MonsterRun(**{**asdict(preset()), **kw})
+    return MonsterRun(**{**asdict(preset()), 'schedule':'flat_then_decay', **kw})
 
 # %% ../nbs/60_monsters.ipynb #5f848b2e
 class MonsterSet(NamedTuple):
@@ -91,7 +91,9 @@ def monster_data(
     "The sprites of a run"
     if cfg.images: x,t = _own_sprites(cfg, [] if report is None else report)
     else: x,t = bestiary(cfg.bestiary, cfg.size, cfg.labels or None, cfg.actions)
-    held,classes,where = split_families(t, cfg.held),tuple(sorted(set(t.label))),cfg.images or cfg.bestiary
+    held = split_families(t, cfg.held)
+    classes = tuple(sorted(set(t.label)))
+    where = cfg.images or cfg.bestiary
     if bad := [o for o in classes if ',' in o]: raise DataError(f'{where}: class {bad[0]!r}: expected no comma in it')
     n,m = (~held).sum(),held.sum()
     if n < cfg.bs: raise DataError(f'{where}: {n} sprites to train on; expected at least {cfg.bs}')
@@ -110,8 +112,13 @@ class MonsterModel:
         critic=None,       # Tensors of the critic, to train on from
         dice=None,         # A `Dice` with the hints of training sprites, where the nets take hints
     ):
-        self.gen,self.cfg,self.info = gen.cpu().float().eval().requires_grad_(False),cfg,info
-        self.copies,self.critic,self.classes,self.dice = copies,critic or {},cfg.labels,dice or Dice(cfg)
+        self.gen = gen.cpu().float().eval().requires_grad_(False)
+        self.cfg = cfg
+        self.info = info
+        self.copies = copies
+        self.critic = critic or {}
+        self.classes = cfg.labels
+        self.dice = dice or Dice(cfg)
 
     def numbers(self,
         cls, # Name of a class, or several
@@ -168,7 +175,8 @@ def load(cls:MonsterModel,
     cfg = MonsterRun.from_dict(info.config, where=f'{path}: config')
     with fixed_rng(0): gen = StyleGen(cfg)
     fill(gen, {k:v.float() for k,v in _part(ts, 'gen.').items()}, path)
-    copies,hints = _part(ts, 'copies.'),_part(ts, 'hints.')
+    copies = _part(ts, 'copies.')
+    hints = _part(ts, 'hints.')
     if cfg.hints and set(hints) != {'rows', 'y'}: raise DataError(f'{path}: no hints in it; expected {cfg.hints} numbers of each training sprite')
     dice = Dice(cfg, hints['rows'].float(), hints['y'].long()) if cfg.hints else None
     return cls(gen, cfg, info, _unpack(copies) if copies else None, _part(ts, 'critic.'), dice)
@@ -188,9 +196,11 @@ def monsters_trainer(
     cfg:MonsterRun,
     folder=None,    # Where checkpoints go
     progress=False, # Show a progress bar?
-    cbs=(),         # More callbacks
-) -> Trainer:
+    cbs=(),         # fastai callbacks
+    after_round=(), # Functions of the Trainer to call at the end of each round
+):
     "A Trainer of generator and critic"
+    from gamegen.learner import Trainer
     skipped = []
     data = monster_data(cfg, skipped)
     cfg = cfg.replace(labels=data.classes, classes=len(data.classes) if len(data.classes) > 1 else 0)
@@ -199,20 +209,24 @@ def monsters_trainer(
     ok = torch.as_tensor(~data.held)
     rows = (hint_rows(data.x[ok], cfg.hints),) if cfg.hints else ()
     dice = Dice(cfg, rows[0], data.y[ok]*bool(cfg.classes)) if rows else Dice(cfg)
-    watch,y = MonsterWatch(cfg, data, folder, dice) if cfg.watch else None,torch.arange(72)%max(1, cfg.classes)
+    watch = MonsterWatch(cfg, data, folder, dice) if cfg.watch else None
+    y = torch.arange(72)%max(1, cfg.classes)
     def sample(nets):
         dev = next(nets.gen.parameters()).device
         return as_sprites(nets.avg('gen')(dice(range(72), y).to(dev), y.to(dev))).cpu()
     loader = TensorLoader(data.x[ok], data.y[ok], *rows, bs=cfg.bs, seed=cfg.seed)
-    cbs = [hold_and_fall(np.array([cfg.lr_critic, cfg.lr])), ClassCollapse(data, dice), *cbs]
     t = Trainer(nets, dict(critic=critic_step, gen=gen_step), loader, cfg, folder, score=watch, sample=sample,
-                draw=_sheet, lr=dict(critic=cfg.lr_critic, gen=cfg.lr), cbs=cbs, progress=progress, opt_func=adam(cfg))
-    t.set,t.skipped,t.began,t.dice = data,skipped,began,dice
+                draw=_sheet, lr=dict(critic=cfg.lr_critic, gen=cfg.lr), opt_func=adam(cfg), progress=progress,
+                alarms=[ClassCollapse(data, dice)], after_round=after_round, cbs=cbs)
+    t.set = data
+    t.skipped = skipped
+    t.began = began
+    t.dice = dice
     return t
 
 # %% ../nbs/60_monsters.ipynb #e0ec76a8
 def monster_model(
-    t:Trainer, # From `monsters_trainer`
+    t,         # A Trainer from `monsters_trainer`
     licence,   # SPDX identifier of the weights
     score=None,# Figures of theirs to keep
 ) -> MonsterModel:
@@ -224,16 +238,15 @@ def monster_model(
     critic = {k:v for k,v in t.nets.critic.state_dict().items() if not k.startswith('ada.')}
     return MonsterModel(deepcopy(t.nets.avg('gen')), cfg, info, t.score.judge.copies if t.score else None, critic, t.dice)
 
-class KeepBest(Callback):
-    "Writes the weights of a round that is the best so far"
-    order = 60                     # after the round was scored
+class KeepBest:
+    "After a round: write the weights if it is the best so far"
     def __init__(self, path, licence): self.path,self.licence = path,licence
-    def after_train(self):
-        s = [o.get('score') for o in self.history]
+    def __call__(self, t):
+        s = [o.get('score') for o in t.history]
         if rank_world()[0] or not s: return
         if s[-1] is None or s[-1] <= min(o for o in s if o is not None):
-            got = self.learn.score.rows[-1] if self.learn.score else None
-            monster_model(self.learn, self.licence, got).save(self.path)
+            got = t.score.rows[-1] if t.score else None
+            monster_model(t, self.licence, got).save(self.path)
 
 # %% ../nbs/60_monsters.ipynb #4b785fbb
 def _curves(t, folder):
@@ -258,7 +271,7 @@ def train_monsters(
     "A whole run; returns its folder"
     cfg = cfg or monster_run()
     folder = Path(cfg.output)
-    t = monsters_trainer(cfg, folder, progress, [KeepBest(folder/'weights.safetensors', licence)])
+    t = monsters_trainer(cfg, folder, progress, after_round=[KeepBest(folder/'weights.safetensors', licence)])
     if t.skipped: print(f'{len(t.skipped)} pictures skipped, the first: {t.skipped[0][0]}: {t.skipped[0][1]}')
     if t.began and not checkpoints(folder): print(t.began)
     t.train(resume)
@@ -267,17 +280,13 @@ def train_monsters(
     return folder
 
 # %% ../nbs/60_monsters.ipynb #a631bf3e
-@config_cli(MonsterRun)
 def main(
-    cfg,
+    cfg:MonsterRun,
     resume:bool=False,                # Go on with the run in the output folder, if there is one?
     licence:str='LicenseRef-private', # SPDX identifier of the weights
 ):
     "Train the monster generator"
-    try: folder = train_monsters(cfg, resume, progress=sys.stdout.isatty(), licence=licence)
-    except KeyboardInterrupt:
-        print('stopped; --resume goes on from the newest checkpoint', file=sys.stderr)
-        raise SystemExit(130) from None
+    folder = train_monsters(cfg, resume, progress=sys.stdout.isatty(), licence=licence)
     print(f'{folder}: weights.safetensors, and all about the run')
 
 # %% ../nbs/60_monsters.ipynb #f660a2bd
@@ -314,7 +323,8 @@ def take_over(
 ) -> str:
     "Begin with the tensors of another run; returns what was taken"
     ts,known,path = starting_point(start)
-    both,said = [(labels.index(o), known.index(o)) for o in labels if o in known],[]
+    both = [(labels.index(o), known.index(o)) for o in labels if o in known]
+    said = []
     for name,net in nets.items():
         both_sides = net.state_dict(),_part(ts, f'{name}.')
         now,then = ({k:v for k,v in d.items() if not k.startswith('ada.')} for d in both_sides)
@@ -375,9 +385,11 @@ def generate_monsters(
     seeds = np.arange(n) + (int(torch.randint(2**31, (1,))) if seed is None else seed)
     y = _classes_of(model, cls, seeds)
     draw = lambda ix, k: tidied(model.draw(model.dice(seeds[ix], y[ix], k), y[ix], truncation))
-    x,t = draw(np.arange(n), 0),pd.DataFrame(dict(cls=[model.classes[i] for i in y], seed=seeds, tries=1))
+    x = draw(np.arange(n), 0)
+    t = pd.DataFrame(dict(cls=[model.classes[i] for i in y], seed=seeds, tries=1))
     if model.copies is None or not (certify or max_similarity is not None): return Monsters(x, t)
-    t,limit = t.join(_certify(model, x)),1. if max_similarity is None else max_similarity
+    t = t.join(_certify(model, x))
+    limit = 1. if max_similarity is None else max_similarity
     for k in range(1, tries):
         near = np.flatnonzero(t.similarity > limit)
         if not len(near): return Monsters(x, t)
@@ -388,6 +400,3 @@ def generate_monsters(
         raise DataError(f'max_similarity: {bad} of {n} monsters are still more like a training sprite than {limit} '
                         f'after {tries} tries; expected a higher limit, a higher truncation or other classes')
     return Monsters(x, t)
-
-# %% ../nbs/60_monsters.ipynb #79d6740a
-if __name__ == '__main__' and globals().get('__spec__'): main()   # python -m; a notebook has no spec

@@ -17,9 +17,9 @@ import torch
 from fastcore.basics import patch
 
 from .core import ConfigError, DataError, WeightsError, bundled, fixed_rng
-from .creature_gan import CreatureConfig, CreatureGen, creature_trainer, draw_rows, level_means, level_shares, wishes
-from .creature_names import creature_kinds, growth, invent_names, read_stages
-from .creature_table import Codec, Schema, creature_schema, infer_schema
+from .creature.gan import CreatureConfig, CreatureGen, creature_trainer, draw_rows, level_means, level_shares, wishes
+from .creature.names import creature_kinds, growth, invent_names, read_stages
+from .creature.table import Codec, Schema, creature_schema, infer_schema
 from .data import COLUMNS, STATS, TYPES, read_creatures
 from .io import WeightsInfo, fill, load_weights, save_weights
 
@@ -42,7 +42,8 @@ def train_creatures(
     licence='LicenseRef-private', # SPDX identifier of the weights
 ) -> CreatureModel:
     "Learn to make rows like these"
-    extra,cfg = {},cfg or CreatureConfig()
+    extra = {}
+    cfg = cfg or CreatureConfig()
     if df is None or list(df.columns) == list(COLUMNS) and set(df.Name) <= set(read_stages().Name):
         df = read_creatures(bundled('creatures.csv')) if df is None else df
         at = read_stages().set_index('Name').index.get_indexer(df.Name)
@@ -54,14 +55,16 @@ def train_creatures(
     t = creature_trainer(df, schema, cfg, folder, progress).train(resume)
     shares = {k:df[k].value_counts(normalize=True).round(6).to_dict() for k in schema.cats}
     level_shares(t.nets.avg('gen'), [[shares[k].get(o, 0.) for o in v] for k,v in schema.cats.items()], cfg.seed)
-    v,codes = torch.tensor(df[schema.nums].to_numpy(), dtype=torch.float32),schema.codes(df)
+    v = torch.tensor(df[schema.nums].to_numpy(), dtype=torch.float32)
+    codes = schema.codes(df)
     level_means(t.nets.avg('gen'), v, codes, cfg.seed)
     extra['combos'] = np.c_[codes.unique(dim=0, return_counts=True)[0], codes.unique(dim=0, return_counts=True)[1]]
     notes = dict(cats=schema.cats, nums=schema.nums, total=schema.total, unlike=schema.unlike, shares=shares,
                  rows=len(df), totals=[int(df[schema.nums].sum(axis=1).min()), int(df[schema.nums].sum(axis=1).max())])
     model = CreatureModel(t.nets.avg('gen'), t.info('creatures', licence, **notes),
                           {k:torch.tensor(o, dtype=torch.float32) for k,o in extra.items()})
-    model.history,model.stopped = t.history,t.stopped
+    model.history = t.history
+    model.stopped = t.stopped
     return model
 
 def _steps(g):
@@ -108,7 +111,8 @@ def combos(
     allowed, # `{column: values that are wanted}`
 ):
     "Types and kinds that occur together in the data, in its shares as nearly as `n` allows, `(n,columns)`; None where none is as wanted"
-    t,s = model.extra['combos'].long().numpy(),model.schema
+    t = model.extra['combos'].long().numpy()
+    s = model.schema
     for i,(c,o) in enumerate(s.cats.items()):
         if c in allowed: t = t[np.isin(t[:,i], [o.index(v) for v in allowed[c] if v in o])]
     if not len(t): return None
@@ -123,17 +127,24 @@ def draw_table(
     novel=NOVEL, # See `NOVEL`
 ) -> pd.DataFrame:
     "Rows of the schema's columns"
-    s,rng,wish = model.schema,np.random.default_rng(seed),dict(wish or {})
-    given,total,bst = torch.zeros(n, len(s.cats)+1),torch.zeros(n, 1),wish.pop('total', None)
-    codes,allowed = torch.zeros(n, len(s.cats), dtype=torch.long),{k:[o] if isinstance(o, str) else list(o) for k,o in wish.items()}
+    s = model.schema
+    rng = np.random.default_rng(seed)
+    wish = dict(wish or {})
+    given = torch.zeros(n, len(s.cats)+1)
+    total = torch.zeros(n, 1)
+    bst = wish.pop('total', None)
+    codes = torch.zeros(n, len(s.cats), dtype=torch.long)
+    allowed = {k:[o] if isinstance(o, str) else list(o) for k,o in wish.items()}
     for c,o in allowed.items():
         if c not in s.cats or not set(o) <= set(s.cats[c]):
             raise ConfigError(f"wish: {c!r} of {o}; expected {', '.join(s.cats)} and 'total' with values of the data")
         i = list(s.cats).index(c)
-        codes[:,i],given[:,i] = torch.as_tensor(rng.choice([s.cats[c].index(v) for v in o], n)),1
+        codes[:,i] = torch.as_tensor(rng.choice([s.cats[c].index(v) for v in o], n))
+        given[:,i] = 1
     if bst is not None: total += float(bst); given[:,-1] = 1
     else:
-        known,free = combos(model, n, rng, allowed),rng.random(n) < (0 if allowed else novel)
+        known = combos(model, n, rng, allowed)
+        free = rng.random(n) < (0 if allowed else novel)
         if known is not None: codes[~free],given[torch.as_tensor(~free),:-1] = torch.as_tensor(known[~free]),1.
     with torch.no_grad(), fixed_rng(int(rng.integers(2**31))): _,_,v,hot = draw_rows(model.gen, codes, total, given)
     return s.frame(v, torch.stack([h.argmax(1) for h in hot], 1).numpy())
@@ -170,8 +181,11 @@ def grow(
 ) -> pd.DataFrame:
     "Each row with the two stages before it: same types, every total below the next"
     m,c,(lo,hi) = (model.extra[f'growth.{k}'].numpy().astype(float) for k in ('mean', 'cov', 'range'))
-    n,codec,v = len(last),model.gen.codec,torch.tensor(last[list(STATS)].to_numpy(), dtype=torch.float32)
-    g,todo = np.empty((n, 12)),np.arange(n)
+    n = len(last)
+    codec = model.gen.codec
+    v = torch.tensor(last[list(STATS)].to_numpy(), dtype=torch.float32)
+    g = np.empty((n, 12))
+    todo = np.arange(n)
     while len(todo):
         g[todo] = rng.multivariate_normal(m, c, len(todo))
         now = _steps(g[todo])
@@ -198,7 +212,8 @@ def generate_creatures(
     "New creatures, with the columns of the creature table"
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= 100_000:
         raise ConfigError(f'n: expected a whole number from 1 to 100000; got {n!r}')
-    model,rng = model or _bundled(),np.random.default_rng(seed)
+    model = model or _bundled()
+    rng = np.random.default_rng(seed)
     if 'Kind' not in model.schema.cats: raise WeightsError('model: knows no kinds of creatures; expected one trained on the creature table (see draw_table)')
     if family and (stage is None or stage == 'starter'): stage = stage or 3
     elif family: raise ConfigError(f"stage: a family has all three; expected None or 'starter'; got {stage!r}")
@@ -220,7 +235,8 @@ def creature_walk(
 ) -> pd.DataFrame:
     "Rows along a path through the noise"
     model = model or _bundled()
-    s,g = model.schema,torch.Generator().manual_seed(seed)
+    s = model.schema
+    g = torch.Generator().manual_seed(seed)
     codes = torch.tensor([[s.cats[c].index(o) for c,o in zip(s.cats, (type1, type2, kind))]]).expand(steps, -1)
     a,b = torch.randn(2, model.gen.cfg.noise_dim, generator=g)
     t = torch.linspace(0, math.pi/2, steps)[:,None]

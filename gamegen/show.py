@@ -18,7 +18,8 @@ from matplotlib.patches import Patch, Polygon
 from .core import DataError
 
 # %% ../nbs/05_show.ipynb #7df7bb73
-REAL,FAKE = '#8a8f98','#e8751a'
+REAL = '#8a8f98'
+FAKE = '#e8751a'
 ACTION_COLOURS = {'rest':'#b9c0c8', 'walk':'#4c9f70', 'run':'#2f6fb7', 'dribble':'#8e5bbf', 'pass':'#e3b505', 'cross':'#ef8a17',
                   'shot':'#d7263d', 'tackle':'#7a4a2b', 'no action':'#e4e6ea'}
 TYPE_COLOURS = dict(zip(
@@ -61,7 +62,8 @@ def image_grid(
     x = on_checkerboard(x) if x.shape[3] == 4 else x
     n,h,w,_ = x.shape
     cols = min(n, cols or math.ceil(math.sqrt(n)))
-    rows,below = math.ceil(n / cols),(max(8, h//5) if titles is not None else 0)
+    rows = math.ceil(n / cols)
+    below = (max(8, h//5) if titles is not None else 0)
     sheet = np.ones((rows*(h+pad+below)+pad, cols*(w+pad)+pad, 3))
     at = lambda i: (pad + i//cols*(h+pad+below), pad + i%cols*(w+pad))
     for i,o in enumerate(x):
@@ -101,7 +103,10 @@ def match_timeline(
     rate=50,     # Samples a second
 ):
     "Draw the acceleration norm over time, coloured by action"
-    ax,t,seen,prev = _ax(ax, (10, 2.4)),0.,{},None
+    ax = _ax(ax, (10, 2.4))
+    t = 0.
+    seen = {}
+    prev = None
     for g in match:
         y = np.asarray(g['norm'], dtype=float)
         x = t + np.arange(len(y))/rate
@@ -147,7 +152,9 @@ def compare_numbers(
     ax=None,        # Axes to draw on
 ):
     "Draw the distributions of a real and a generated quantity"
-    ax,r,f = _ax(ax),np.sort(np.asarray(real, float)),np.sort(np.asarray(fake, float))
+    ax = _ax(ax)
+    r = np.sort(np.asarray(real, float))
+    f = np.sort(np.asarray(fake, float))
     if not len(r) or not len(f) or not np.isfinite(np.r_[r, f]).all(): raise DataError(f'{name or "numbers"}: expected finite numbers on both sides')
     if cumulative:
         for v,c,l in ((r, REAL, 'real'), (f, FAKE, 'generated')): ax.step(v, np.arange(1, len(v)+1)/len(v), where='post', color=c, label=l)

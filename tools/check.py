@@ -8,74 +8,12 @@ from readme import readme
 ROOT = Path(__file__).resolve().parent.parent
 join = lambda o: ''.join(o) if isinstance(o, list) else o
 
-# --- which exported module may import which; a new module adds its line here
-
-BASE = {'core', 'io', 'data', 'images', 'shards', 'simulate', 'batches', 'train', 'features', 'metrics', 'matchscore', 'show'}
-MODELS = {'plan', 'cgan', 'football', 'lstm', 'creature_names', 'creature_table', 'creature_gan', 'creatures', 'pokemon_wgan', 'frame_nets', 'frame_scores', 'mario_dcgan', 'capture', 'maze',
-          'latents', 'bvae_gpt', 'play', 'stylegan', 'ada', 'monster_scores', 'monsters', 'monster_explore', 'animate', 'deliver',
-          'monster_page'}
-MAY = {
-    'core':     set(),
-    'io':       {'core'},
-    'data':     {'core', 'io'},
-    'images':   {'core', 'io', 'data'},
-    'shards':   {'core', 'io', 'data', 'images'},
-    'simulate': {'core', 'io', 'data'},
-    'batches':  {'core', 'io'},
-    'train':    {'core', 'io', 'batches'},
-    'features': {'core', 'data', 'images'},
-    'metrics':  {'core', 'data', 'images', 'features'},
-    'matchscore': {'core', 'data', 'features', 'metrics'},
-    'creature_score': {'core', 'data', 'metrics'},
-    'frames': {'core', 'data', 'images'},
-    'show':     {'core'},
-    'games':    {'core'},
-    'recordings': {'core', 'images', 'features', 'show'},
-    'screen':   {'core', 'frames'},
-    'sprites':  {'core', 'images'},
-    'sprite_sources': {'core', 'sprites'},
-    'collect':  {'core', 'images'},
-    'sheets':   {'core', 'images', 'sprites'},
-    'plants':   {'core', 'frames', 'sprites'},
-    'copies':   {'core', 'sprites'},
-    'clean':    {'core', 'copies', 'features', 'sprites'},
-    'labeller': {'core', 'clean', 'sprites'},
-    'explore':  BASE,
-    **{m:BASE for m in MODELS},
-    'plan':     BASE | {'lstm'},
-    'cgan':     BASE | {'lstm', 'plan'},
-    'football': BASE | {'lstm', 'plan', 'cgan'},
-    'creature_gan': BASE | {'creature_table'},
-    'pokemon_wgan': BASE | {'creature_names', 'creature_table', 'creature_gan'},
-    'creatures': BASE | {'creature_names', 'creature_table', 'creature_gan', 'pokemon_wgan'},
-    'frame_nets': BASE | {'frames'},
-    'mario_dcgan': BASE | {'frames', 'frame_nets'},
-    'frame_scores': BASE | {'frames', 'frame_nets', 'mario_dcgan'},
-    'capture':  BASE | {'recordings', 'screen'},
-    'maze':     BASE | {'capture', 'recordings', 'screen'},
-    'bvae_gpt': BASE | {'games', 'latents'},
-    'play':     BASE | {'bvae_gpt', 'frames', 'games', 'latents', 'maze', 'screen'},
-    'stylegan': BASE | {'frame_nets'},
-    'ada':      {'core', 'batches'},
-    'monster_scores': BASE | {'stylegan'},
-    'monsters': BASE | {'ada', 'monster_scores', 'sprites', 'stylegan'},
-    'browser':  {'core'},
-    'results':  {'core', 'io'},
-    'cards':    {'core', 'io'},
-    'deliver':  BASE | {'animate', 'monsters', 'sheets', 'sprites', 'stylegan'},
-    'monster_explore': BASE | {'monster_scores', 'monsters', 'sprites', 'stylegan'},
-    'monster_page': BASE | {'animate', 'deliver', 'monster_explore', 'monster_scores', 'monsters'},
-    'animate':  BASE | {'ada', 'sheets', 'sprites', 'stylegan'},
-    'studio':   BASE | MODELS,
-    'demo':     BASE | MODELS | {'explore', 'studio'},
-    'bench':    BASE | MODELS | {'explore', 'studio'},
-    'cli':      {'core', 'frames', 'mario_dcgan'},      # what a command needs is imported by name when it runs
-}
-
 # --- what is looked at
 
-def notebooks(): return sorted((ROOT/'nbs').glob('*.ipynb'))
-def modules(): return [o for o in sorted((ROOT/'gamegen').glob('*.py')) if not o.stem.startswith('_')]
+def notebooks(): return sorted(o for o in (ROOT/'nbs').rglob('*.ipynb') if not o.parent.name.startswith('.'))
+def modules(): return [o for o in sorted((ROOT/'gamegen').rglob('*.py')) if not o.stem.startswith('_')]
+def name_of(fn): return '.'.join(fn.relative_to(ROOT/'gamegen').with_suffix('').parts)
+def where(fn): return fn.relative_to(ROOT).as_posix()
 def load(fn): return json.loads(fn.read_text(encoding='utf-8'))
 def code_cells(fn): return [c for c in load(fn)['cells'] if c['cell_type'] == 'code' and join(c['source']).strip()]
 def tree_hash(root): return {str(f.relative_to(root)):hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(root.rglob('*')) if f.is_file()}
@@ -91,8 +29,10 @@ def imports(fn):
     for n in ast.walk(ast.parse(fn.read_text(encoding='utf-8'))):
         if isinstance(n, ast.Import): names = [o.name for o in n.names]
         elif isinstance(n, ast.ImportFrom):
-            mod = '.'.join(o for o in (['gamegen'] if n.level else []) + [n.module or ''] if o)
-            names = [f'{mod}.{o.name}' for o in n.names] if mod == 'gamegen' else [mod]
+            home = fn.relative_to(ROOT).parent.parts
+            above = list(home[:len(home) - n.level + 1]) if n.level else []
+            mod = '.'.join(above + [n.module] if n.module else above)
+            names = [f'{mod}.{o.name}' for o in n.names]
         else: continue
         for o in names: res.setdefault(o, n.lineno)
     return res
@@ -119,31 +59,70 @@ def check_readme():
     bad = [] if (ROOT/'README.md').read_text(encoding='utf-8') == txt else ['README.md']
     bad += [o for o,b in pictures.items() if not (ROOT/o).exists() or (ROOT/o).read_bytes() != b]
     bad = [f'{o}: not what nbs/index.ipynb says; run `make export` and commit' for o in bad]
-    return bad + [f'nbs/index.ipynb: does not link to {o.name}' for o in notebooks() if o.stem != 'index' and f'({"nbs/"+o.name})' not in txt]
+    return bad + [f'nbs/index.ipynb: does not link to {where(o)}' for o in notebooks() if o.stem != 'index' and f'({where(o)})' not in txt]
 
 def check_figures():
     "the figures in README.md are those that data/, bench/, the weights and the notebooks keep"
     sys.path.insert(0, str(ROOT))
-    from gamegen.results import headlines
+    from gamegen.report.results import headlines
     have = set((ROOT/'README.md').read_text(encoding='utf-8').splitlines())
     return [f'README.md: does not say "{o}"; run nbs/index.ipynb with `tools/test.py --save index`, then `make export`'
             for o in headlines('nbs/').splitlines() if o not in have]
 
-def check_order():
-    "modules import only what is below them"
-    bad = []
-    for f in modules():
-        if f.stem not in MAY: bad.append(f'gamegen/{f.name}: unknown module; add its line to MAY in tools/check.py'); continue
+def edges():
+    "`{(module, module it imports): line}` within the library; imports in functions count too"
+    files = {name_of(f):f for f in modules()}
+    res = {}
+    for k,f in files.items():
         for o,line in imports(f).items():
-            parts = o.split('.')
-            if parts[0] != 'gamegen' or len(parts) < 2 or parts[1].startswith('_') or parts[1] == f.stem: continue
-            if parts[1] not in MAY[f.stem]: bad.append(f'gamegen/{f.name}:{line}: may not import {parts[1]}; '
-                                                      f"allowed: {', '.join(sorted(MAY[f.stem])) or 'nothing of gamegen'}")
+            to = o.removeprefix('gamegen.')
+            while to not in files and '.' in to: to = to.rpartition('.')[0]
+            if o.startswith('gamegen.') and to in files and to != k: res.setdefault((k, to), line)
+    return res
+
+def rooms(arrows):
+    """`{module: room}`. The room of a module in a package is that package, but sprites are monsters' material. A chapter,
+    which is a module at the top whose notebook has a number from 10 up, belongs to the package that it trades with"""
+    chapters = {o.stem.split('_', 1)[1] for o in (ROOT/'nbs').glob('[1-9]?_*.ipynb')}
+    folder = lambda m: dict(sprite='monster').get(m.partition('.')[0], m.partition('.')[0])
+    res = {name_of(f):folder(name_of(f)) if '.' in name_of(f) else 'foundation' for f in modules()}
+    for m in sorted(chapters & res.keys()):
+        near = [res[b if a == m else a] for a,b in arrows if m in (a, b)]
+        systems = [o for o in near if o not in ('foundation', *GUESTS)]
+        res[m] = max(systems, key=systems.count, default=m)
+    return {k:k if k in GUESTS else v for k,v in res.items()}
+
+GUESTS = {'report', 'cli', 'studio'}       # they may import every room
+EXTRA = {('dream', 'play')}                # and the dream of a game may use the game
+
+def circles(arrows):
+    "Modules that import each other in a circle, one list for each circle found"
+    to = {}
+    done = set()
+    bad = []
+    for a,b in arrows: to.setdefault(a, []).append(b)
+    def walk(m, path):
+        if m in path: bad.append([*path[path.index(m):], m]); return
+        if m in done: return
+        for o in to.get(m, ()): walk(o, [*path, m])
+        done.add(m)
+    for m in list(to): walk(m, [])
     return bad
+
+def check_order():
+    "no room imports another one, the foundation imports no room, and nothing imports in a circle"
+    arrows = edges()
+    home = rooms(arrows)
+    bad = []
+    for (a, b),line in sorted(arrows.items()):
+        x,y = home[a],home[b]
+        if x in GUESTS or y in (x, 'foundation') or (x, y) in EXTRA: continue
+        bad.append(f"gamegen/{a.replace('.', '/')}.py:{line}: {a} ({x}) may not import {b} ({y}); expected the foundation or {x}")
+    return bad + ['in a circle: ' + ' -> '.join(o) for o in circles(arrows)]
 
 def check_nbdev():
     "the library does without nbdev at run time"
-    return [f'gamegen/{f.name}:{line}: imports {o}' for f in modules() for o,line in imports(f).items() if o.split('.')[0] == 'nbdev']
+    return [f'{where(f)}:{line}: imports {o}' for f in modules() for o,line in imports(f).items() if o.split('.')[0] == 'nbdev']
 
 def check_syntax():
     "the library parses as Python 3.10, tools/setup_env.py as 3.6"
@@ -166,19 +145,21 @@ def check_notebooks():
     "notebooks are executed, clean and small: 80 cells or so, 1 MB, exports of 50 lines at most"
     bad = []
     for fn in notebooks():
-        nb,name = load(fn),fn.name
+        nb = load(fn)
+        name = where(fn)
         if len(nb['cells']) > 85: bad.append(f"{name}: {len(nb['cells'])} cells; split it")
         if fn.stat().st_size > 1e6: bad.append(f'{name}: {fn.stat().st_size/1e6:.1f} MB; make its pictures smaller')
         if nb['metadata'].get('widgets'): bad.append(f'{name}: holds widget state')
         if not any(c['outputs'] for c in code_cells(fn)): bad.append(f'{name}: no cell has an output; was it run?')
         for c in code_cells(fn):
-            src,where = join(c['source']),f"{name}, cell {c['id']}"
+            src = join(c['source'])
+            at = f"{name}, cell {c['id']}"
             marks = re.findall(r'^\s*#\|\s*(.+?)\s*$', src, re.M)
             n = len([l for l in src.splitlines() if not l.lstrip().startswith('#|')])
-            if any(re.match(r'exports?i?\b', o) for o in marks) and n > 50: bad.append(f'{where}: exports {n} lines; split it')
-            if any(o['output_type'] == 'error' for o in c['outputs']): bad.append(f'{where}: holds an error')
-            if any('widget' in k for o in c['outputs'] for k in o.get('data', {})): bad.append(f'{where}: holds a widget')
-            if not c['outputs'] and shows(src) and 'eval: false' not in marks: bad.append(f'{where}: has no output; run `make notebooks`')
+            if any(re.match(r'exports?i?\b', o) for o in marks) and n > 50: bad.append(f'{at}: exports {n} lines; split it')
+            if any(o['output_type'] == 'error' for o in c['outputs']): bad.append(f'{at}: holds an error')
+            if any('widget' in k for o in c['outputs'] for k in o.get('data', {})): bad.append(f'{at}: holds a widget')
+            if not c['outputs'] and shows(src) and 'eval: false' not in marks: bad.append(f'{at}: has no output; run `make notebooks`')
     return bad
 
 def check_classroom():
@@ -203,7 +184,7 @@ def check_paths():
             for c in code_cells(f):
                 txt = ''.join(join(v) for o in c['outputs'] for k,v in [('', o.get('text', '')), *o.get('data', {}).items()] if not k.startswith('image/png'))
                 m = home.search(txt) or tmp.search(txt)
-                if m: bad.append(f"{f.name}, cell {c['id']}: its output names {m[0]}")
+                if m: bad.append(f"{where(f)}, cell {c['id']}: its output names {m[0]}")
         try: m = home.search(f.read_text(encoding='utf-8')) if f.stat().st_size < 2e6 else None
         except UnicodeDecodeError: continue
         if m: bad.append(f'{f.relative_to(ROOT)}: names {m[0]}')
@@ -218,8 +199,20 @@ def check_import():
     print(f'     import gamegen, gamegen.core: {float(secs):.2f} s')
     return ['it imports torch'] if torch == 'True' else []
 
+DRAW = ('cgan', 'match.commands', 'lstm', 'pokemon_wgan', 'mario_dcgan', 'play.slots', 'bvae_gpt', 'play.agents', 'monsters',
+        'monster.animate', 'monster.deliver')
+HEAVY = ('fastai', 'sklearn', 'matplotlib', 'scipy.stats', 'torchvision')
+
+def check_light():
+    "what draws from weights that ship leaves fastai, scikit-learn and matplotlib alone"
+    src = f'import sys\nfor o in {DRAW}: __import__("gamegen." + o)\nprint(*(o for o in {HEAVY} if o in sys.modules))'
+    p = subprocess.run([sys.executable, '-c', src], cwd=ROOT, capture_output=True, text=True)
+    if p.returncode: return [p.stderr.strip().splitlines()[-1]]
+    return [f'importing them imports {o}' for o in p.stdout.split()]
+
 def main():
-    checks,failed = [v for k,v in globals().items() if k.startswith('check_')],0
+    checks = [v for k,v in globals().items() if k.startswith('check_')]
+    failed = 0
     for f in checks:
         bad = f()
         print(f"{'FAIL' if bad else 'ok  '} {f.__doc__}", flush=True)

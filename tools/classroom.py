@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME,OUT = ROOT/'classroom',ROOT/'out/classroom'
+HOME = ROOT/'classroom'
+OUT = ROOT/'out/classroom'
 LIMIT = 300  # seconds for a notebook
 KEYS = {'grade', 'grade_id', 'locked', 'schema_version', 'solution', 'task'}
 HEAD = re.compile(r'## (\d)\. (.+)\n\n\*(\d+) minutes, (\d+) points, (both paths|the long path)\.\*\n\n.+', re.S)
@@ -69,7 +70,9 @@ def unfolded(nb):
 
 def wrong_with(i, ex):
     "What is wrong with the exercise at place `i`"
-    m,answer,test = HEAD.match(ex.head),text(ex.answer),text(ex.test)
+    m = HEAD.match(ex.head)
+    answer = text(ex.answer)
+    test = text(ex.test)
     if not m or int(m[1]) != i: yield f'begins with {ex.head[:40]!r}; expected `## {i}. Title`, minutes, points and path, and a text'
     elif marks(ex.test).get('points') != int(m[4]): yield f"its text says {m[4]} points, its test {marks(ex.test).get('points')}"
     if len(SOLUTION.findall(answer)) != 1: yield 'expected one solution between its marks'
@@ -83,8 +86,11 @@ def wrong_with(i, ex):
 
 def problems(fn):
     "What is wrong with a notebook of exercises, without running it"
-    nb,bad = load(fn),[]
-    exs,code,graded = exercises(nb),[c for c in nb['cells'] if c['cell_type'] == 'code'],[c for c in nb['cells'] if marks(c)]
+    nb = load(fn)
+    bad = []
+    exs = exercises(nb)
+    code = [c for c in nb['cells'] if c['cell_type'] == 'code']
+    graded = [c for c in nb['cells'] if marks(c)]
     if not 3 <= len(exs) <= 5: bad.append(f'{len(exs)} exercises; expected 3 to 5')
     if len(exs)*2 != sum(bool(marks(c).get('solution') or marks(c).get('grade')) for c in graded): bad.append('an answer without its test, or a test without its answer')
     if not code or text(code[0]) != SETUP: bad.append('its first code cell is not SETUP of tools/classroom.py')
@@ -95,7 +101,8 @@ def problems(fn):
     if fn.stat().st_size > 200_000: bad.append('over 200 kB')
     bad += [f'exercise {i}: {o}' for i,e in enumerate(exs, 1) for o in wrong_with(i, e)]
     if bad: return [f'classroom/{fn.name}: {o}' for o in bad]
-    heads,page = [HEAD.match(e.head).groups() for e in exs],(HOME/'README.md').read_text(encoding='utf-8')
+    heads = [HEAD.match(e.head).groups() for e in exs]
+    page = (HOME/'README.md').read_text(encoding='utf-8')
     short,whole = (sum(int(o[2]) for o in heads if o[4] in p) for p in (('both paths',), ('both paths', 'the long path')))
     if short > 40 or whole > 140: bad.append(f'{short} and {whole} minutes; expected 40 and 140 at most, the reading comes on top')
     rows = [f"| {n} | {t} | {m} | {p} | {'both' if w == 'both paths' else 'long'} |" for n,t,m,p,w in heads]
@@ -119,7 +126,10 @@ def told(e, src):
 
 def try_out(ex, ns):
     "Run an exercise by itself, with blank, solution and mistakes: what went wrong, and a note. `ns` is what stands before it"
-    answer,test,bad,hidden = text(ex.answer),text(ex.test),[],0
+    answer = text(ex.answer)
+    test = text(ex.test)
+    bad = []
+    hidden = 0
     def result(src, tests, ns): return attempt(src, ns, 'answer') or attempt(tests, ns)
     for tests,name in ((shown(test), 'the tests that students see'), (test, 'all tests')):
         e = result(blank(answer), tests, dict(ns))
@@ -127,7 +137,8 @@ def try_out(ex, ns):
     if e := result(answer, test, dict(ns)): return bad + [f'the solution fails: {told(e, test)}'], ''
     found = MISTAKE.findall(test)
     for why,old,new in found:
-        src,trial = answer.replace(old, new),dict(ns)
+        src = answer.replace(old, new)
+        trial = dict(ns)
         e = attempt(src, trial, 'answer') or attempt(shown(test), trial)
         hidden += e is None
         e = e or attempt(test, trial)
@@ -138,16 +149,22 @@ def try_out(ex, ns):
 
 def try_setup():
     "What SETUP does in the three places"
-    bad,real,find,ns = [],subprocess.run,importlib.util.find_spec,{}
+    bad = []
+    real = subprocess.run
+    find = importlib.util.find_spec
+    ns = {}
     for place,there,want in ((None, False, 0), ('COLAB_RELEASE_TAG', True, 0), ('COLAB_RELEASE_TAG', False, 1), ('BINDER_REPO_URL', False, 1)):
-        calls,env = [],dict(os.environ)
-        subprocess.run,importlib.util.find_spec = lambda cmd, **kw: calls.append(cmd),lambda name, *a: there and find(name, *a)
+        calls = []
+        env = dict(os.environ)
+        subprocess.run = lambda cmd, **kw: calls.append(cmd)
+        importlib.util.find_spec = lambda name, *a: there and find(name, *a)
         try:
             for o in ('COLAB_RELEASE_TAG', 'BINDER_REPO_URL'): os.environ.pop(o, None)
             if place: os.environ[place] = 'x'
             e = attempt(SETUP, ns)
         finally:
-            subprocess.run,importlib.util.find_spec = real,find
+            subprocess.run = real
+            importlib.util.find_spec = find
             os.environ.clear(); os.environ.update(env)
         if e or len(calls) != want or any(c[1:4] != ['-m', 'pip', 'install'] for c in calls):
             bad.append(f"{place or 'elsewhere'}, gamegen {'there' if there else 'missing'}: {len(calls)} installations; expected {want} {e or ''}")
@@ -155,13 +172,16 @@ def try_setup():
 
 def run_one(fn):
     "Run a notebook of exercises, with a line for each; did all go well?"
-    nb,ns,ok = load(fn),{'__name__':'__main__'},True
+    nb = load(fn)
+    ns = {'__name__':'__main__'}
+    ok = True
     def say(bad, what, note):
         nonlocal ok
         ok &= not bad
         print(f"{'FAIL' if bad else 'ok  '} {fn.stem:<16} {what:<40} {note}", flush=True)
         for o in bad: print(f'     {o}', flush=True)
-    exs,part = exercises(nb),{}
+    exs = exercises(nb)
+    part = {}
     for i,e in enumerate(exs, 1): part[e.answer['id']],part[e.test['id']] = (i, e),None
     for c in nb['cells']:
         if c['cell_type'] != 'code': continue
@@ -185,7 +205,8 @@ def points_of(fn):
     nb = load(src)
     if not like(nb): raise ValueError('holds no exercise of this classroom')
     locked = {marks(c)['grade_id']:c for c in nb['cells'] if c['cell_type'] == 'code' and marks(c).get('locked')}
-    got,ns = {k:0 for k,c in locked.items() if marks(c).get('grade')},{'__name__':'__main__'}
+    got = {k:0 for k,c in locked.items() if marks(c).get('grade')}
+    ns = {'__name__':'__main__'}
     for c in cells:
         k = marks(c).get('grade_id')
         e = attempt(text(locked[k]) if k in locked else re.sub(r'^(\s*)[%!].*$', r'\1pass', text(c), flags=re.M), ns)

@@ -185,7 +185,7 @@ def match():
 
 @artefact
 def simulated_match():
-    from gamegen.simulate import simulate_match
+    from gamegen.match.simulate import simulate_match
     players = ('midfielder', 'winger')
     return {o:signal([simulate_match(1, o, seed=seed) for seed in range(3)]) for o in players}
 
@@ -204,7 +204,8 @@ def match_training():
 @artefact
 def lstm_training():
     from gamegen.lstm import LSTMConfig, train_next_action
-    first,second = bundled_match('midfielder'),bundled_match('winger')
+    first = bundled_match('midfielder')
+    second = bundled_match('winger')
     model = train_next_action([first], LSTMConfig(steps=10, every=5, bs=8), valid=[second])
     return dict(net=Tensors(model.net.state_dict().values()), predicted=model.predict(second))
 
@@ -227,7 +228,7 @@ def creatures_many():
 
 def creature_run(**kw):
     "A short training of the creatures' networks, and rows of the model"
-    from gamegen.creature_gan import CreatureConfig
+    from gamegen.creature.gan import CreatureConfig
     from gamegen.pokemon_wgan import generate_creatures, train_creatures
     small = dict(steps=10, every=5, bs=256, hidden=32, lr=1e-4, lr_critic=1e-4)
     cfg = CreatureConfig(**small, **kw)
@@ -265,17 +266,17 @@ def frame_run(preset, **kw):
 
 @artefact
 def frame_training():
-    from gamegen.frame_nets import FramesConfig
+    from gamegen.frame.modern import FramesConfig
     return frame_run(FramesConfig, watch=0, augment=True)
 
 @artefact
 def frame_training_watched():
-    from gamegen.frame_nets import FramesConfig
+    from gamegen.frame.modern import FramesConfig
     return frame_run(FramesConfig, watch=24)
 
 @artefact
 def frame_training_classic():
-    from gamegen.frame_nets import classic
+    from gamegen.frame.modern import classic
     return frame_run(classic, watch=0)
 
 # --- play
@@ -283,15 +284,17 @@ def frame_training_classic():
 def maze_frames(n=200):
     "Frames of a bundled recording, half as many a second, as its player wants them"
     from gamegen.core import bundled
-    from gamegen.recordings import read_recording
+    from gamegen.play.recordings import read_recording
     recording = read_recording(bundled('recordings/maze-1'))
     return recording.frames[:2*n:2].permute(0, 2, 3, 1).numpy()
 
 def doom_frames(name, n=200):
     "Frames of a game whose keys are held at random, so that they do not depend on a network"
-    from gamegen.games import DoomGame, at_random
+    from gamegen.play.games import DoomGame, at_random
     game = DoomGame(name)
-    act,seed,seen = at_random(game),0,[]
+    act = at_random(game)
+    seed = 0
+    seen = []
     game.reset(seed)
     while len(seen) < n:
         if game.over:
@@ -304,7 +307,7 @@ def doom_frames(name, n=200):
 
 def decisions(name, frames):
     "Keys that the player that ships holds at each frame, and what it was shown"
-    from gamegen.play import Pilot, bundled_player
+    from gamegen.play.agents import Pilot, bundled_player
     player = bundled_player(name)
     pilot = Pilot(player)
     chosen = [pilot.act([frame])[0] for frame in frames]
@@ -326,7 +329,7 @@ def player_defend_the_center():
 
 def latents(folder, frames, slots=False):
     "A frame encoder after a short training"
-    from gamegen.latents import LatentConfig, train_latents
+    from gamegen.play.slots import LatentConfig, train_latents
     cfg = LatentConfig(steps=10, every=5, bs=8, latent=16, features=4, device='cpu')
     if not slots: return train_latents(frames, cfg, folder=folder)
     at = np.linspace(.2, .8, len(frames))
@@ -334,7 +337,8 @@ def latents(folder, frames, slots=False):
     return train_latents(frames, cfg.replace(spots=3, latent=48, things=.1), things, folder=folder)
 
 def latent_run(slots):
-    frames,codes = maze_frames(64),[]
+    frames = maze_frames(64)
+    codes = []
     run = trained(lambda folder: codes.append(latents(folder, frames, slots)))
     z = codes[0].encode(frames)
     return dict(run, encoded=z, decoded=codes[0].decode(z))
@@ -349,9 +353,10 @@ def policy_run(sees, slots=None, **kw):
     "A short training of a policy, whose encoder is none, or trained with slots or without"
     from gamegen.bvae_gpt import PlayConfig, as_play, recorded, train_clone
     from gamegen.core import bundled
-    from gamegen.recordings import read_recording
+    from gamegen.play.recordings import read_recording
     recording = read_recording(bundled('recordings/maze-2'))
-    recording.frames,recording.held = recording.frames[:128],recording.held[:128]
+    recording.frames = recording.frames[:128]
+    recording.held = recording.held[:128]
     cfg = PlayConfig(steps=10, every=5, bs=4, stretch=16, sees=sees, width=32, device='cpu', **kw)
     code = latents(None, maze_frames(64), slots) if slots is not None else None
     play = as_play(recorded([recording], 2), recording.keys, cfg, code)
@@ -381,7 +386,7 @@ def monsters():
 
 def monster_training_run(**kw):
     from gamegen.monsters import monster_run, train_monsters
-    from gamegen.stylegan import tiny
+    from gamegen.monster.stylegan import tiny
     some = ('merfolk', 'nagas', 'vermin')
     settings = dict(labels=some, steps=10, every=5, **kw)
     return trained(lambda folder: train_monsters(monster_run(tiny, output=str(folder), **settings)))
@@ -395,7 +400,7 @@ def monster_training_watched():
 
 def sheet(cycles):
     "The picture and the table of a sprite sheet"
-    from gamegen.sheets import write_sheet
+    from gamegen.sprite.sheets import write_sheet
     from PIL import Image
     with tempfile.TemporaryDirectory() as folder:
         path = write_sheet(Path(folder)/'sheet.png', cycles)
@@ -405,7 +410,7 @@ def sheet(cycles):
 
 @artefact
 def animated():
-    from gamegen.animate import MOTIONS, animate
+    from gamegen.monster.animate import MOTIONS, animate
     from gamegen.monsters import generate_monsters
     sprites = generate_monsters(2, seed=5, certify=False).sprites.numpy()
     def motions(i): return {o:animate(sprites[i], o, seed=i) for o in MOTIONS}
@@ -413,7 +418,7 @@ def animated():
 
 @artefact
 def animate_training():
-    from gamegen.animate import AnimateConfig, all_flows, animate_trainer, animations
+    from gamegen.monster.animate import AnimateConfig, all_flows, animate_trainer, animations
     pictures,table = animations()
     table = table.sort_values('n', kind='stable').groupby('motion').head(1).reset_index(drop=True)
     flows = all_flows(pictures, table)
@@ -439,8 +444,8 @@ def scores():
 
 @artefact
 def match_scores():
-    from gamegen.matchscore import copy_figures, memory_figures
-    from gamegen.matchscore import gait_auc, transfer_f1, transition_tv, window_auc
+    from gamegen.match.scores import copy_figures, memory_figures
+    from gamegen.match.scores import gait_auc, transfer_f1, transition_tv, window_auc
     real,made = bundled_match('midfielder'),bundled_match('winger')
     figures = {f.__name__:f(real, made) for f in (gait_auc, window_auc, transition_tv, transfer_f1)}
     figures.update(memory_figures(made), copies=copy_figures(real, None, made))

@@ -7,7 +7,6 @@ here: at two widths, in both themes, for errors, overflow and pictures without a
 """
 import ast, configparser, functools, html, http.server, io, json, os, re, shutil, subprocess, sys, threading, time, warnings
 from concurrent.futures import ThreadPoolExecutor
-from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -16,18 +15,25 @@ import yaml
 from nbdev.config import nbpath2html
 
 ROOT = Path(__file__).resolve().parent.parent
-SITE,OUT = ROOT/'_proc/site',ROOT/'_docs'
+SITE = ROOT/'_proc/site'
+OUT = ROOT/'_docs'
 ini = configparser.ConfigParser(delimiters=['='])
 ini.read(ROOT/'settings.ini', encoding='utf-8')
 meta = ini['DEFAULT']
 join = lambda o: ''.join(o) if isinstance(o, list) else o
-short = lambda fn: nbpath2html(Path(fn).name).with_suffix('.ipynb').name       # without its number
-named = Counter(short(o) for o in (ROOT/'nbs').glob('*.ipynb'))
+NBS = ROOT/'nbs'
 
-def page(fn):
-    "The name of a notebook's page: short, but for one that exports nothing and whose short name another has"
-    fn = Path(fn).name
-    return short(fn) if named[short(fn)] < 2 or '#| default_exp' in (ROOT/'nbs'/fn).read_text(encoding='utf-8') else fn
+def notebooks(root=NBS):
+    "All notebooks below `root`, sorted by folder and number"
+    return sorted(o for o in root.rglob('*.ipynb') if not any(p.startswith(('.', '_')) for p in o.relative_to(root).parts))
+
+def page(fn, root=NBS):
+    "The name of a notebook's page below the site: without its number, in the folder that the notebook is in"
+    return nbpath2html(Path(fn).relative_to(root)).with_suffix('.ipynb').as_posix()
+
+def link(to, here):
+    "A link to the page `to` from the page `here`, both named as below the site"
+    return Path(os.path.relpath(to, Path(here).parent)).as_posix()
 
 # --- nbdev's part
 
@@ -58,7 +64,8 @@ def line_of(cell):
 
 def launch(fn):
     "The line under a page's title that opens its notebook elsewhere"
-    repo,path = meta['git_url'].removeprefix('https://github.com/'),f'nbs/{fn.name}'
+    repo = meta['git_url'].removeprefix('https://github.com/')
+    path = fn.relative_to(ROOT).as_posix()
     links = {'Open in Colab': f"https://colab.research.google.com/github/{repo}/blob/{meta['branch']}/{path}",
              'Launch on Binder': f"https://mybinder.org/v2/gh/{repo}/{meta['branch']}?labpath={quote(path, safe='')}",
              'Notebook on GitHub': f"{meta['git_url']}/blob/{meta['branch']}/{path}"}
@@ -69,26 +76,28 @@ def symbols(nbs):
     return {f"{Path(name).with_suffix('.html')}#{m.lower()}" for name,nb in nbs.items() for c in nb['cells'] if line_of(c) is not None
             for o in c['outputs'] for m in re.findall(r'^#+ (\S+)$', join(o.get('data', {}).get('text/markdown', '')), re.M)}
 
-def relink(md, known):
-    "Links to symbols, between notebooks and to files of the repository, as they hold on the site"
+def relink(md, known, here='index.ipynb', home=NBS):
+    """Links to symbols, between notebooks and to files of the repository, as they hold on the page `here` of the site;
+    those in `md` hold in the folder `home`"""
     def symbol(m):
-        txt,to = m[1],m[2]
+        txt = m[1]
+        to = m[2]
         while to not in known and '.' in to.split('#')[1]: to = to.rpartition('.')[0]
-        return f'[{txt}]({to})' if to in known else txt
+        return f'[{txt}]({link(to, here)})' if to in known else txt
     def one(m):
         url,tail = (m[1].split('#', 1) + [''])[:2]
         tail = '#'*bool(tail) + tail
         if not url or '://' in url or url.startswith('mailto:'): return m[0]
-        if (ROOT/'nbs'/url).suffix == '.ipynb' and (ROOT/'nbs'/url).exists(): return f']({page(url)}{tail})'
-        for base in (ROOT/'nbs', ROOT):
+        for base in (home, NBS, ROOT):
             f = (base/url).resolve()
+            if f.suffix == '.ipynb' and f.exists() and f.is_relative_to(NBS): return f']({link(page(f), here)}{tail})'
             if f.exists() and f.is_relative_to(ROOT):
                 rel = f.relative_to(ROOT).as_posix()
-                if rel in ('CHANGELOG.md', 'CONTRIBUTING.md'): return f']({rel}{tail})'
-                if rel == 'README.md': return f'](index.ipynb{tail})'
+                if rel in ('CHANGELOG.md', 'CONTRIBUTING.md'): return f']({link(rel, here)}{tail})'
+                if rel == 'README.md': return f"]({link('index.ipynb', here)}{tail})"
                 return f"]({meta['git_url']}/blob/{meta['branch']}/{rel}{tail})"
         return m[0]
-    md = re.sub(r'\[([^\]]+)\]\(/(\w+\.html#[^)\s]+)\)', symbol, md)
+    md = re.sub(r'\[([^\]]+)\]\(/([\w/]+\.html#[^)\s]+)\)', symbol, md)
     return re.sub(r'\]\(([^)\s]+)\)', one, md)
 
 def plain(md):
@@ -105,7 +114,8 @@ def prose_below_title(fn):
 
 def in_order(cells):
     "nbdev shows the symbols of one cell last to first: turn each such run round"
-    res,run = [],[]
+    res = []
+    run = []
     for c in cells:
         if c['cell_type'] == 'code' and line_of(c) is not None: run.append(c); continue
         res += sorted(run, key=line_of) + [c]
@@ -114,7 +124,8 @@ def in_order(cells):
 
 def described(cells):
     "Give the pictures that cells have made a description, from the heading and the prose above them"
-    head,prose = '',''
+    head = ''
+    prose = ''
     for c in cells:
         src = join(c['source'])
         if m := c['cell_type'] == 'raw' and re.search(r'^title: (.+)$', src, re.M): head = m[1].strip('\'" ')
@@ -139,25 +150,28 @@ def stage(cache):
     "Put the pages of the site into `SITE`, under the names that nbdev links to"
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir()
-    nbs = {page(fn):json.loads(fn.read_text(encoding='utf-8')) for fn in cache.glob('*.ipynb')}
-    names = {page(fn):fn for fn in (ROOT/'nbs').glob('*.ipynb')}
+    nbs = {page(fn, cache):json.loads(fn.read_text(encoding='utf-8')) for fn in notebooks(cache)}
+    names = {page(fn):fn for fn in notebooks()}
+    assert len(names) == len(notebooks()), 'two notebooks have one page'
     known = symbols(nbs)
     for name,nb in nbs.items():
+        here = functools.partial(relink, known=known, here=name, home=names[name].parent)
         for c in nb['cells']:
             src = join(c['source'])
             if c['cell_type'] == 'raw': c['source'] = re.sub(r'^output-file:.*\n', '', src, flags=re.M)  # the page has that name already
-            if c['cell_type'] == 'markdown': c['source'] = relink(src, known)
+            if c['cell_type'] == 'markdown': c['source'] = here(src)
             for o in c.get('outputs', []):
-                if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = relink(plain(join(o['data']['text/markdown'])), known)
+                if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = here(plain(join(o['data']['text/markdown'])))
         nb['cells'] = in_order(nb['cells'])
         described(nb['cells'])
-        below = relink(prose_below_title(names[name]) or '', known)
+        below = here(prose_below_title(names[name]) or '')
         nb['cells'].insert(1, dict(cell_type='markdown', id='launch', metadata={}, source=f'{launch(names[name])}\n\n{below}'))
         nb['metadata'].pop('widgets', None)
+        (SITE/name).parent.mkdir(exist_ok=True)
         (SITE/name).write_text(json.dumps(nb), encoding='utf-8')
     (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
     for o in ('CHANGELOG.md', 'CONTRIBUTING.md'):
-        (SITE/o).write_text(relink((ROOT/o).read_text(encoding='utf-8'), known), encoding='utf-8')
+        (SITE/o).write_text(relink((ROOT/o).read_text(encoding='utf-8'), known, home=ROOT), encoding='utf-8')
 
 def reference(known):
     "The page of all that can be imported: modules in the order of the notebooks, each symbol with what it says of itself"
@@ -175,22 +189,33 @@ def reference(known):
         if rows: parts += [f'## {m}', '', f'{ast.get_docstring(tree) or ""}', '', *rows, '']
     return '\n'.join(parts)
 
-GROUPS = {'9':'Start here', '0':'Foundation', '1':'Matches', '2':'Matches', '3':'Creatures', '4':'Frames', '5':'Play', '6':'Monsters',
-          '7':'Studio'}
+# The sidebar: the chapters first, then the rooms of each system; a folder that is not named here comes last, by its own name
+FOLDERS = {'match':'Matches', 'creature':'Creatures', 'frame':'Frames', 'play':'Play', 'sprite':'Sprites', 'monster':'Monsters',
+           'report':'Results and reports'}
+FOUNDATION = re.compile(r'0[1-9]')
+
+def sidebar():
+    "The sections of the sidebar, each with its pages"
+    folder = lambda fn: fn.parent.relative_to(NBS).as_posix()
+    pages = lambda keep: [page(o) for o in notebooks() if keep(o)]
+    top = lambda fn: folder(fn) == '.' and fn.stem != 'index'
+    names = FOLDERS | {folder(o):folder(o).capitalize() for o in notebooks() if folder(o) not in ('.', 'guide', *FOLDERS)}
+    res = {'Start here': pages(lambda o: folder(o) == 'guide') + ['reference.md'],
+           'Chapters': pages(lambda o: top(o) and not FOUNDATION.match(o.name)),
+           **{v:pages(lambda o: folder(o) == k) for k,v in names.items()},
+           'Foundation': pages(lambda o: top(o) and FOUNDATION.match(o.name))}
+    return [dict(section=k, contents=v) for k,v in res.items() if v]
 
 def configure(fallback):
     "Write the site's _quarto.yml: the top-level one, with what settings.ini and the notebooks' names say"
     cfg = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
-    web,bar = cfg['website'],{k:[] for k in GROUPS.values()}
+    web = cfg['website']
     web.update({'title':meta['lib_name'], 'description':meta['description'], 'site-url':meta['doc_url'], 'repo-url':meta['git_url'],
                 'repo-branch':meta['branch']})
     web['navbar']['right'].append(dict(text='GitHub', href=meta['git_url']))
     notice = f"{meta['git_url']}/blob/{meta['branch']}/NOTICE"
     web['page-footer']['left'] += f" Code: Apache-2.0. Data, weights and the pictures that they draw: [licences and sources]({notice})."
-    for fn in sorted((ROOT/'nbs').glob('[0-9]*.ipynb')): bar[GROUPS[fn.name[0]]].append(page(fn))
-    bar[GROUPS['9']].append('reference.md')
-    web['sidebar']['contents'] = [dict(text=meta['lib_name'], href='index.ipynb')]*(SITE/'index.ipynb').exists() + [
-        dict(section=k, contents=v) for k,v in bar.items() if v]
+    web['sidebar']['contents'] = [dict(text=meta['lib_name'], href='index.ipynb')]*(SITE/'index.ipynb').exists() + sidebar()
     if fallback:
         for o in ('respect-user-color-scheme', 'grid', 'html-math-method'): del cfg['format']['html'][o]   # done always, by site.css and by `finish`
         web['page-footer']['right'] = 'Built by smalldocs, the fallback where Quarto is not installed.'
@@ -206,7 +231,8 @@ def formula(m):
     for a,b in ((r'\\tfrac', r'\\frac'), (r'\\(?:textstyle|displaystyle|[bB]igg?[lrm]?)(?![A-Za-z])', ''), (r'\\operatorname\{(\w+)\}', r'\\mathrm{\1}'),
                 (r'\\text\{', r'\\mathrm{'), (r"'+", lambda m: '^{' + r'\prime'*len(m[0]) + '}'), (r'(\\math\w+)\s+(\w)', r'\1{\2}'), (r'(\\frac)\s*(\w)\s*(\w)', r'\1{\2}{\3}'), (r'(\\frac)\s*(\\\w+)\s*(\w)', r'\1{\2}{\3}'),
                 (r'(\\sqrt)\s*(\w)', r'\1{\2}'), (r'\\\|', r'\\Vert '), (r'\\top', r'\\mathsf{T}'), (r'\s+', ' ')): src = re.sub(a, b, src)
-    font,out = FontProperties(size=12),io.BytesIO()
+    font = FontProperties(size=12)
+    out = io.BytesIO()
     try: depth = MathTextParser('path').parse(f'${src}$', dpi=72, prop=font).depth
     except ValueError as e: sys.exit(f'error: the formula {tex} cannot be drawn without Quarto: {str(e).splitlines()[-1]}; expected what Matplotlib knows of TeX')
     math_to_image(f'${src}$', out, prop=font, format='svg', dpi=72)
@@ -232,7 +258,8 @@ def finish(root, fallback):
 
 def render():
     "Quarto, else smalldocs"
-    quarto,small = shutil.which('quarto'),Path(sys.executable).with_name('smalldocs')
+    quarto = shutil.which('quarto')
+    small = Path(sys.executable).with_name('smalldocs')
     if not quarto and not small.exists():
         sys.exit('error: neither Quarto nor the fallback smalldocs is here (smalldocs needs Python 3.11 or newer); install Quarto.')
     if not quarto: print('Quarto is not installed: building with smalldocs, a fallback in pure Python.', flush=True)
@@ -252,7 +279,8 @@ class Links(HTMLParser):
     "The links of a page, and the places that a link can lead to"
     def __init__(self, fn):
         super().__init__()
-        self.urls,self.ids = [],set()
+        self.urls = []
+        self.ids = set()
         self.feed(fn.read_text(encoding='utf-8'))
     def handle_starttag(self, tag, attrs):
         d = dict(attrs)
@@ -262,7 +290,8 @@ class Links(HTMLParser):
 def check_links(root):
     "How many internal links there are in `root`, and those that lead nowhere"
     pages = {f:Links(f) for f in root.rglob('*.html')}
-    n,bad = 0,[]
+    n = 0
+    bad = []
     for f,o in pages.items():
         for url in o.urls:
             u = urlsplit(url)
@@ -306,7 +335,8 @@ def look_at(tab, url, axe):
         tab('Emulation.setEmulatedMedia', features=[dict(name='prefers-color-scheme', value='dark' if dark else 'light')])
         tab.errors.clear()
         tab.open(url)
-        got,where = tab.js(LOOK),f"{url.rpartition('/')[2]} ({width} px, {'dark' if dark else 'light'})"
+        got = tab.js(LOOK)
+        where = f"{url.rpartition('/')[2]} ({width} px, {'dark' if dark else 'light'})"
         if got['over'] > 0: bad.append(f"{where}: {got['over']} px too wide")
         if got['dumb'] and (width, dark) == VIEWS[0]: bad.append(f"{where}: {got['dumb']} pictures have no description")
         rules = RULES.get((width, dark))
@@ -319,13 +349,14 @@ def look_at(tab, url, axe):
 
 def check_pages(root, tabs=2):
     "Open every page in Chromium; what is wrong, or None where there is no Chromium"
-    from gamegen.browser import chromium, no_browser
+    from gamegen.report.browser import chromium, no_browser
     if no_browser(): print(f'{no_browser()}: not installed; the pages were not tried in a browser'); return
     axe = find_axe()
     if not axe: print('axe-core: not found in $AXE, node_modules or among the global packages of npm; tried without it')
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    todo,base = sorted(f.relative_to(root).as_posix() for f in root.rglob('*.html')),f'http://127.0.0.1:{server.server_port}/'
+    todo = sorted(f.relative_to(root).as_posix() for f in root.rglob('*.html'))
+    base = f'http://127.0.0.1:{server.server_port}/'
     try:
         with chromium(base) as first:
             free = [first] + [first.another(base) for _ in range(tabs - 1)]
@@ -344,7 +375,8 @@ def main():
     n,bad,pages = check_links(OUT.resolve())
     for o in bad: print(f'  broken link in {o}')
     print(f'_docs/index.html: {pages} pages, {n} internal links, {len(bad)} broken', flush=True)
-    start,wrong = time.time(),check_pages(OUT)
+    start = time.time()
+    wrong = check_pages(OUT)
     for o in wrong or []: print(f'  {o}')
     if wrong is not None: print(f'opened {len(VIEWS)} times each in {time.time()-start:.0f} s, at 1280 and 360 px, light and dark: {len(wrong)} faults')
     sys.exit(bool(bad or wrong and not shutil.which('quarto')))    # faults of Quarto's own templates are listed, and hold nothing up

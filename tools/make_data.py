@@ -29,12 +29,13 @@ def wheel(folder):
 def make_creatures():
     "creatures.csv, creatures_dropped.csv (what was left out and why) and creature_stages.csv"
     from gamegen.core import atomic_write
-    from gamegen.creature_names import write_stages
+    from gamegen.creature.names import write_stages
     from gamegen.data import creatures_from_pokedex, pokedex_frame, write_creatures
     print(f'creatures: from poke-env {POKE_ENV}')
     with tempfile.TemporaryDirectory() as tmp:
         whl = wheel(tmp)
-        kept,every = creatures_from_pokedex(whl),pokedex_frame(whl)
+        kept = creatures_from_pokedex(whl)
+        every = pokedex_frame(whl)
         write_stages(whl, DATA/'creature_stages.csv')
     write_creatures(kept, DATA/'creatures.csv', overwrite=True)
     gone = every[every.Dropped != ''][['Dex No', 'Name', 'Dropped']].rename(columns={'Dropped':'Rule'})
@@ -44,8 +45,8 @@ def make_creatures():
 
 def make_matches():
     "match_*.json: simulated matches"
-    from gamegen.simulate import make_matches as make
-    print('matches: from gamegen.simulate')
+    from gamegen.match.simulate import make_matches as make
+    print('matches: from gamegen.match.simulate')
     make(DATA, overwrite=True)
     report(sorted(DATA.glob('match_*.json')))
 

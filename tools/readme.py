@@ -31,11 +31,13 @@ def output(o, pictures, said):
 
 def relink(src):
     "Links that hold in nbs/, as they hold in the top folder"
-    return re.sub(r'\]\((\w+\.ipynb)', r'](nbs/\1', src.replace('](../', ']('))
+    return re.sub(r'\]\(([\w/]+\.ipynb)', r'](nbs/\1', src.replace('](../', ']('))
 
 def readme(fn=ROOT/'nbs/index.ipynb'):
     "The text of README.md, and its pictures"
-    parts,pictures,heading = [],{},''
+    parts = []
+    pictures = {}
+    heading = ''
     for c in json.loads(Path(fn).read_text(encoding='utf-8'))['cells']:
         lines = join(c['source']).strip().splitlines()
         marks = [l for l in lines if re.match(r'\s*#\|', l)] if c['cell_type'] == 'code' else []
@@ -67,7 +69,8 @@ def sections(txt):
 
 def paste(code, space):
     "What a notebook would show of a cell: what it prints, and its last value"
-    body,out = ast.parse(code).body,StringIO()
+    body = ast.parse(code).body
+    out = StringIO()
     last = body.pop() if isinstance(body[-1], ast.Expr) and not code.rstrip().endswith(';') else None
     with redirect_stdout(out):
         exec(compile(ast.Module(body, []), 'README.md', 'exec'), space)
@@ -89,7 +92,8 @@ def run_code(txt):
     import pandas as pd
     pd.set_option('display.width', 120)
     for heading,runs in sections(txt).items():
-        space,home = {},os.getcwd()
+        space = {}
+        home = os.getcwd()
         with tempfile.TemporaryDirectory() as tmp:
             os.chdir(tmp)
             try:
@@ -112,11 +116,14 @@ def run_commands(txt):
         yield cmd, '' if p.returncode == 0 and made else (p.stderr or 'made nothing').strip().splitlines()[-1]
 
 def run():
-    txt,failed,n = (ROOT/'README.md').read_text(encoding='utf-8'),0,0
+    txt = (ROOT/'README.md').read_text(encoding='utf-8')
+    failed = 0
+    n = 0
     for f in (run_code, run_commands):
         for what,bad in f(txt):
             print(f"{'FAIL' if bad else 'ok  '} {what}" + f'\n     {bad}'*bool(bad), flush=True)
-            n,failed = n + 1,failed + bool(bad)
+            n = n + 1
+            failed = failed + bool(bad)
     print(f'{n-failed} passed, {failed} failed')
     return bool(failed)
 

@@ -9,11 +9,23 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/'nbs'
 CACHE = ROOT/'.cache/tests.json'
 GUESS = 20  # seconds, for a notebook that has never been run
 clock = lambda s: f'{int(s)//60}:{int(s)%60:02d}'
 
 # --- what a notebook holds, and what its result depends on
+
+def notebooks():
+    "`{name: path}` of all notebooks; the name has the folder before it, as in match/01_simulate"
+    found = (f for f in NBS.rglob('*.ipynb') if not f.parent.name.startswith('.'))
+    return {f.relative_to(NBS).with_suffix('').as_posix():f for f in sorted(found)}
+
+def wanted(every, name):
+    "The notebooks that `name` stands for: one of them, or all in a folder"
+    found = {k:f for k,f in every.items() if k == name or k.startswith(name.rstrip('/') + '/')}
+    if not found: sys.exit(f'error: no notebook nbs/{name}.ipynb, and no folder nbs/{name} with notebooks')
+    return found
 
 def cells(fn, slow=False):
     "The code cells of `fn`: how many run, and why the others do not"
@@ -61,7 +73,7 @@ def run_one(name, save, slow, log):
     for fd,path in ((0, os.devnull), (1, log), (2, log)): os.dup2(os.open(path, os.O_RDWR | os.O_APPEND), fd)
     from nbdev.config import get_config
     from nbdev.test import test_nb
-    ok,_ = test_nb(ROOT/'nbs'/f'{name}.ipynb', skip_flags=[] if slow else ['slow'], basepath=ROOT, save=save, profile=False,
+    ok,_ = test_nb(NBS/f'{name}.ipynb', skip_flags=[] if slow else ['slow'], basepath=ROOT, save=save, profile=False,
                    cell_timeout=get_config(ROOT).cell_timeout)
     atexit._run_exitfuncs()                     # which such a process leaves out
     sys.stdout.flush(); sys.stderr.flush()
@@ -70,8 +82,15 @@ def run_one(name, save, slow, log):
 class Board:
     "What is done and running, and how long is left"
     def __init__(self, todo, past, jobs):
-        self.todo,self.past,self.jobs,self.running,self.start = list(todo),past,jobs,{},time.time()
-        self.total,self.tty,self.shown,self.lock = len(todo),sys.stdout.isatty(),time.time(),threading.RLock()
+        self.todo = list(todo)
+        self.past = past
+        self.jobs = jobs
+        self.running = {}
+        self.start = time.time()
+        self.total = len(todo)
+        self.tty = sys.stdout.isatty()
+        self.shown = time.time()
+        self.lock = threading.RLock()
 
     def guess(self, o): return self.past.get(o, {}).get('seconds', GUESS)
 
@@ -107,16 +126,15 @@ def worker(board, report, args):
 
 def main():
     ap = argparse.ArgumentParser(description='Run the tests of the notebooks')
-    ap.add_argument('names', nargs='*', help='notebooks, say 01_core; all of them by default')
+    ap.add_argument('names', nargs='*', help='notebooks or folders of them, say 01_core or match; all by default')
     ap.add_argument('--force', action='store_true', help='run also what has passed unchanged')
     ap.add_argument('--save', action='store_true', help='write the outputs into the notebooks')
     args = ap.parse_args()
     on = lambda k: os.environ.get(k, '').lower() not in ('', '0', 'false', 'no')
     slow = args.save and on('SLOW')
 
-    files = {f.stem:f for f in sorted((ROOT/'nbs').glob('*.ipynb')) if not args.names or f.stem in args.names}
-    for o in args.names:
-        if o not in files: sys.exit(f'error: no notebook nbs/{o}.ipynb')
+    every = notebooks()
+    files = {k:f for o in args.names for k,f in wanted(every, o).items()} if args.names else every
     try: past = json.loads(CACHE.read_text())
     except (OSError, ValueError): past = {}
     around = surroundings()
@@ -128,7 +146,8 @@ def main():
     todo = sorted(set(files) - set(cached), key=longest)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     jobs = max(1, min(2, cpus, len(todo)))
-    board,failed = Board(todo, past, jobs),[]
+    board = Board(todo, past, jobs)
+    failed = []
     os.environ.update(OMP_NUM_THREADS=str(max(1, cpus//jobs)), MKL_NUM_THREADS=str(max(1, cpus//jobs)), PYTHONPATH=str(ROOT))
     PROCESSES.set_forkserver_preload(PRELOAD)
 
@@ -141,7 +160,7 @@ def main():
         ok = rc == 0 and not nothing
         if not ok: failed.append(o)
         note = '; nothing in it was run' if nothing else ''
-        board.say(f"{'ok  ' if ok else 'FAIL'} {o:<18} {secs:6.1f} s  {counts[o][0]:3d} cells{skips(o)}{note}")
+        board.say(f"{'ok  ' if ok else 'FAIL'} {o:<22} {secs:6.1f} s  {counts[o][0]:3d} cells{skips(o)}{note}")
         if rc: print('\n'.join('     | ' + l for l in out.rstrip().splitlines()[-80:]), flush=True)
         past[o] = dict(key=keys[o] if ok and not args.save else '', seconds=round(secs, 1))
         CACHE.parent.mkdir(exist_ok=True)
@@ -151,7 +170,7 @@ def main():
 
     print(f'{len(files)} notebooks, {len(cached)} of them unchanged since they passed; running {len(todo)}, {jobs} at a time'
           + (f', about {clock(board.left())}' if todo else ''), flush=True)
-    for o in cached: print(f'ok   {o:<18} (cached)  {counts[o][0]:3d} cells{skips(o)}')
+    for o in cached: print(f'ok   {o:<22} (cached)  {counts[o][0]:3d} cells{skips(o)}')
     threads = [threading.Thread(target=worker, args=(board, report, (args.save, slow)), daemon=True) for _ in range(jobs)]
     for t in threads: t.start()
     while any(t.is_alive() for t in threads):
