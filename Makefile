@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab docs bench race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check digest lab docs bench race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -24,6 +24,9 @@ test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed uncha
 
 check: env-dev ## Check that library, notebooks, README and versions are in step
 	@$(PY) tools/check.py
+
+digest: env-play ## Check that the library makes what it made, from fixed seeds
+	@$(PY) tools/digest.py
 
 lab: env-dev ## Open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --notebook-dir nbs

@@ -1,9 +1,10 @@
 """Fit the peers of the creature generator, each at its defaults, and write what they draw.
 
 They need an environment of their own: pip install ctgan sdv arfpy mostlyai-engine pandas
-Then: python bench/creature_peers.py OUT, and GAMEGEN_PEERS=OUT for the slow cells of nbs/creature/04_scores.ipynb.
-OUT/all holds rows of peers fitted to the whole table, OUT/half of those fitted to half of it; OUT/times.json says how
-long they took. Peers are given the types and the six statistics; the total is summed up, and numbers rounded, later.
+Then: python bench/creature_peers.py OUT, and GAMEGEN_PEERS=OUT for the slow cells of
+nbs/creature/03_scores.ipynb. OUT/all holds rows of peers fitted to the whole table, OUT/half of
+those fitted to half of it; OUT/times.json says how long they took. Peers are given the types and
+the six statistics; the total is summed up, and numbers are rounded, later.
 """
 import importlib.metadata as versions
 import json
@@ -21,10 +22,11 @@ warnings.filterwarnings('ignore')
 torch.set_num_threads(1)
 if not hasattr(np, 'in1d'): np.in1d = np.isin          # arfpy calls it; newer NumPy lacks it
 TYPES = ['Type 1', 'Type 2']
+STATS = ['HP', 'Attack', 'Defense', 'Sp. Attack', 'Sp. Defense', 'Speed']
 
 def table():
     path = Path(__file__).parents[1]/'data'/'creatures.csv'
-    df = pd.read_csv(path, keep_default_na=False)[[*TYPES, 'HP', 'Attack', 'Defense', 'Sp. Attack', 'Sp. Defense', 'Speed']]
+    df = pd.read_csv(path, keep_default_na=False)[TYPES + STATS]
     return df.assign(**{'Type 2':df['Type 2'].replace('', 'NONE')})
 
 def ctgan(df):
@@ -43,7 +45,8 @@ def copula(df):
     from sdv.metadata import Metadata
     from sdv.single_table import GaussianCopulaSynthesizer
     kinds = {c:{'sdtype':'categorical' if c in TYPES else 'numerical'} for c in df}
-    m = GaussianCopulaSynthesizer(Metadata.load_from_dict({'tables':{'creatures':{'columns':kinds}}}))
+    metadata = Metadata.load_from_dict({'tables':{'creatures':{'columns':kinds}}})
+    m = GaussianCopulaSynthesizer(metadata)
     new = int(versions.version('sdv')[0]) > 1
     m.fit({'creatures':df} if new else df)
     return lambda n: m.sample(n)['creatures'] if isinstance(m.sample(2), dict) else m.sample(n)
@@ -60,24 +63,29 @@ def argn(df):
     m.fit(df)
     return lambda n: m.sample(n_samples=n)
 
+PEERS = dict(CTGAN=(ctgan, 'ctgan'), TVAE=(tvae, 'ctgan'), GaussianCopula=(copula, 'sdv'),
+             ARF=(arf, 'arfpy'), TabularARGN=(argn, 'mostlyai-engine'))
+
+def fitted(fit, df, path):
+    "Fit a peer, write what it draws, and return the seconds of both"
+    for seed in (torch.manual_seed, np.random.seed, random.seed): seed(0)
+    start = time.perf_counter()
+    sample = fit(df.copy())
+    done = time.perf_counter()
+    rows = sample(10_000)
+    drawn = time.perf_counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.to_csv(path, index=False)
+    return dict(fit=round(done - start, 1), draw=round(drawn - done, 3))
+
 if __name__ == '__main__':
     out = Path(sys.argv[1])
     real = table()
-    times = {}
     half = real.sample(frac=.5, random_state=0)
-    peers = dict(CTGAN=(ctgan, 'ctgan'), TVAE=(tvae, 'ctgan'), GaussianCopula=(copula, 'sdv'), ARF=(arf, 'arfpy'),
-                 TabularARGN=(argn, 'mostlyai-engine'))
-    for name,(fit,package) in peers.items():
-        for part,df in (('all', real), ('half', half)):
-            for f in (torch.manual_seed, np.random.seed, random.seed): f(0)
-            start = time.perf_counter()
-            sample = fit(df.copy())
-            fitted = time.perf_counter()
-            rows = sample(10_000)
-            done = time.perf_counter()
-            (out/part).mkdir(parents=True, exist_ok=True)
-            rows.to_csv(out/part/f'{name}.csv', index=False)
-            if part == 'all':
-                times[name] = dict(fit=round(fitted - start, 1), draw=round(done - fitted, 3), version=f'{package} {versions.version(package)}')
-                print(name, times[name], flush=True)
+    times = {}
+    for name,(fit,package) in PEERS.items():
+        took = fitted(fit, real, out/f'all/{name}.csv')
+        times[name] = dict(took, version=f'{package} {versions.version(package)}')
+        print(name, times[name], flush=True)
+        fitted(fit, half, out/f'half/{name}.csv')
     (out/'times.json').write_text(json.dumps(times, indent=1))

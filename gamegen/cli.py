@@ -39,10 +39,10 @@ COMMANDS = {
         '--csv fire.csv --epochs 50 --out own.safetensors',
         'weights for gamegen creatures --weights; leave --epochs out for good ones'),
     'frames': Command(
-        'mario_dcgan:write_frames', 'draw frames of a game', '-n 24 --seed 1 --walk walk.gif',
+        'frame.tools:write_frames', 'draw frames of a game', '-n 24 --seed 1 --walk walk.gif',
         '24 pictures in frames/, and a film from frame to frame'),
     'frames-train': Command(
-        'mario_dcgan:main', 'learn them from pictures or a film',
+        'frame.tools:main', 'learn them from pictures or a film',
         '--images frames --bs 4 --steps 20 --every 20 --watch 0',
         'a run in output/, with weights for gamegen frames --weights'),
 }
@@ -57,7 +57,8 @@ COMMANDS |= {
         'take1 up,left,space --region 0,0,320,240 --seconds 2',
         'two seconds of a corner of the screen, in take1/'),
     'monsters': Command(
-        'monster.deliver:main', 'draw monsters for a game', '-n 4 --animate walk --seed 1 --out imps',
+        'monster.deliver:main', 'draw monsters for a game',
+        '-n 4 --animate walk --seed 1 --out imps',
         'four monsters, sheets of each walking, and a README.txt about them'),
     'monsters-page': Command(
         'monster.page:main', 'draw them in your browser', '--port 0',

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAX_SEED', 'exhibits', 'benchmarks', 'GamegenError', 'ConfigError', 'DataError', 'WeightsError', 'TrainingError',
-           'opt', 'allowed', 'checked', 'Config', 'atomic_write', 'check_range', 'pick_seed', 'seed_everything',
-           'seed_worker', 'rng_state', 'set_rng_state', 'fixed_rng', 'pick_device', 'one_thread', 'bundled', 'exhibit',
-           'benchmark', 'find_registered']
+           'opt', 'allowed', 'checked', 'Config', 'check_path', 'atomic_write', 'check_range', 'pick_seed',
+           'seed_everything', 'seed_worker', 'rng_state', 'set_rng_state', 'fixed_rng', 'pick_device', 'one_thread',
+           'bundled', 'exhibit', 'benchmark', 'find_registered']
 
 # %% ../nbs/01_core.ipynb #e86d65fa
 import configparser, difflib, importlib, inspect, json, math, os, random, tempfile, typing
@@ -93,6 +93,7 @@ def _ok(v, base, md):
     if md['choices'] is not None and v not in md['choices']: return False
     return (md['lo'] is None or v >= md['lo']) and (md['hi'] is None or v <= md['hi'])
 
+# %% ../nbs/01_core.ipynb #64f9944d
 def checked(
     v,               # A value, or text when `text`
     tp, md,          # The field's type and `metadata`
@@ -238,15 +239,28 @@ def save(self:Config, path):
     with atomic_write(path) as f: f.write_text(txt + '\n', encoding='utf-8')
 
 # %% ../nbs/01_core.ipynb #cac1253a
+def check_path(
+    path,                # File to write
+    ends=(),             # Endings that it may have, as in `('.mp4', '.gif')`; any when empty
+    overwrite:bool=True, # May a file that is there be replaced?
+) -> Path:
+    "The path of a file that may be written, or an error"
+    path = Path(path)
+    if ends and path.suffix not in ends:
+        raise ConfigError(f"{path}: expected a name that ends in {' or '.join(ends)}")
+    if path.is_dir(): raise DataError(f'{path}: is a folder; expected the name of a file')
+    if path.exists() and not overwrite:
+        how = '--force (overwrite=True) would replace it'
+        raise DataError(f'{path}: exists already; nothing was written; {how}')
+    return path
+
 @contextmanager
 def atomic_write(
     path,                # Where the finished file will be
     overwrite:bool=True, # May a file that is there be replaced?
 ):
     "Yield a temporary path; rename it to `path` if the block ends well, else delete it"
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise DataError(f'{path}: exists already; nothing was overwritten')
+    path = check_path(path, overwrite=overwrite)
     name = dict(prefix=f'.{path.stem}-', suffix=f'{path.suffix}.tmp', dir=path.parent)
     try: fd,tmp = tempfile.mkstemp(**name)
     except OSError as e: raise DataError(f'{path}: cannot be written ({e.strerror})') from None

@@ -16,7 +16,7 @@ from reprlib import repr as _brief
 import numpy as np
 import pandas as pd
 
-from .core import ConfigError, DataError, _did_you_mean, atomic_write
+from .core import ConfigError, DataError, _did_you_mean, atomic_write, check_range
 
 # %% ../nbs/02_data.ipynb #fd59df17
 RATE = 50          # samples a second
@@ -25,7 +25,8 @@ LABELS = ('walk', 'rest', 'run', 'tackle', 'dribble', 'pass', 'cross', 'shot', '
 
 def _number(v):
     "Is `v` a finite number of at least 0? NumPy's count, booleans do not"
-    return isinstance(v, (int, float, np.integer, np.floating)) and not isinstance(v, bool) and 0 <= v < float('inf')
+    number = isinstance(v, (int, float, np.integer, np.floating)) and not isinstance(v, bool)
+    return number and 0 <= v < float('inf')
 
 # %% ../nbs/02_data.ipynb #25853e80
 class _Pairs(tuple):
@@ -38,12 +39,14 @@ def _keys(o, where):
     "`o` as a dict with the keys of a gait, or a `DataError` that starts with `where`"
     if isinstance(o, _Pairs):
         keys = [k for k,_ in o]
-        if len(set(keys)) < len(keys): raise DataError(f'{where}: a key is given twice among {_brief(keys)}; {_want}')
+        if len(set(keys)) < len(keys):
+            raise DataError(f'{where}: a key is given twice among {_brief(keys)}; {_want}')
         o = dict(o)
     if not isinstance(o, dict): raise DataError(f'{where}: is {_brief(o)}; {_want}')
     for k in o:
         if k not in ('label', 'norm'):
-            raise DataError(f"{where}: unknown key {_brief(k)}; {_did_you_mean(str(k)[:20], ('label', 'norm'))}")
+            hint = _did_you_mean(str(k)[:20], ('label', 'norm'))
+            raise DataError(f'{where}: unknown key {_brief(k)}; {hint}')
     for k in ('label', 'norm'):
         if k not in o: raise DataError(f'{where}: {k!r} is missing; {_want}')
     return o
@@ -55,16 +58,21 @@ def _gait(o, where):
     label = o['label']
     norm = o['norm']
     if not isinstance(label, str) or label not in LABELS:
-        raise DataError(f"{where}: 'label' is {_brief(label)}; {_did_you_mean(str(label)[:20], LABELS)}")
+        hint = _did_you_mean(str(label)[:20], LABELS)
+        raise DataError(f"{where}: 'label' is {_brief(label)}; {hint}")
     if isinstance(norm, np.ndarray): norm = norm.tolist()
     if not isinstance(norm, (list, tuple)):
         raise DataError(f"{where}: 'norm' is {_brief(norm)}; expected a list of numbers")
     if not norm: raise DataError(f"{where}: 'norm' is empty; expected at least one number")
     if len(norm) > MAX_GAIT:
-        raise DataError(f"{where}: 'norm' has {len(norm)} numbers; expected at most {MAX_GAIT}, an hour of samples")
-    fine = set(map(type, norm)) == {float} and min(norm) >= 0 and sum(norm) < float('inf') # the usual case, fast
+        raise DataError(f"{where}: 'norm' has {len(norm)} numbers; "
+                        f'expected at most {MAX_GAIT}, an hour of samples')
+    # the usual case, fast
+    fine = set(map(type, norm)) == {float} and min(norm) >= 0 and sum(norm) < float('inf')
     for i,v in enumerate(() if fine else norm):
-        if not _number(v): raise DataError(f'{where}: norm[{i}] is {_brief(v)}; expected a finite number of at least 0')
+        if not _number(v):
+            raise DataError(f'{where}: norm[{i}] is {_brief(v)}; '
+                            'expected a finite number of at least 0')
     return dict(label=label, norm=list(norm) if fine else [float(v) for v in norm])
 
 # %% ../nbs/02_data.ipynb #64dfc545
@@ -73,7 +81,8 @@ def validate_match(
     name:str='match',  # What to call it in an error
 ) -> list:
     "The match as plain lists and floats, or a `DataError` that names the gait; gaits count from 0"
-    if not isinstance(match, (list, tuple)): raise DataError(f'{name}: expected a list of gaits; got {_brief(match)}')
+    if not isinstance(match, (list, tuple)):
+        raise DataError(f'{name}: expected a list of gaits; got {_brief(match)}')
     if not match: raise DataError(f'{name}: has no gaits; expected at least one')
     return [_gait(o, f'{name}: gait {i}') for i,o in enumerate(match)]
 
@@ -83,22 +92,29 @@ _max_chars = 40 * MAX_GAIT # longest text of one gait
 
 @contextmanager
 def _open_text(path, max_mb):
-    "The open UTF-8 file `path`, with or without a byte order mark; all that can go wrong is a `DataError`"
+    "The open UTF-8 file `path`, a byte order mark skipped; all that can go wrong is a `DataError`"
     path = Path(path)
     try:
         if path.is_dir(): raise DataError(f'{path}: is a folder; expected a file')
         if not path.is_file(): raise DataError(f'{path}: no such file')
         mb = path.stat().st_size / 1e6
-        if mb > max_mb: raise DataError(f'{path}: {mb:.3g} MB is more than the limit, max_mb={max_mb:g}')
+        if mb > max_mb:
+            raise DataError(f'{path}: {mb:.3g} MB is more than the limit, max_mb={max_mb:g}')
         with open(path, encoding='utf-8-sig', newline='') as f: yield f
-    except UnicodeDecodeError as e: raise DataError(f'{path}: not UTF-8 text ({e.reason}); expected UTF-8') from None
+    except UnicodeDecodeError as e:
+        raise DataError(f'{path}: not UTF-8 text ({e.reason}); expected UTF-8') from None
     except OSError as e: raise DataError(f'{path}: cannot be read ({e.strerror})') from None
 
 # %% ../nbs/02_data.ipynb #cf1b9457
 class _Reader:
     "JSON text read in pieces: `buf[i:]` is what is still to be decoded"
     decoder = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=float)
-    def __init__(self, f, path): self.f,self.path,self.buf,self.i,self.seen = f,path,'',0,0
+    def __init__(self, f, path):
+        self.f = f
+        self.path = path
+        self.buf = ''
+        self.i = 0
+        self.seen = 0      # characters that were dropped from the buffer
 
     def more(self):
         "Drop what is decoded, read on, and say whether there was more"
@@ -119,14 +135,17 @@ class _Reader:
         "The next JSON value"
         while True:
             try: v,self.i = self.decoder.raw_decode(self.buf, self.i)
-            except RecursionError: raise DataError(f'{where}: is nested too deeply; {_want}') from None
-            except ValueError as e: why,pos = getattr(e, 'msg', str(e)),getattr(e, 'pos', self.i) - self.i
+            except RecursionError:
+                raise DataError(f'{where}: is nested too deeply; {_want}') from None
+            except ValueError as e:
+                why = getattr(e, 'msg', str(e))
+                pos = getattr(e, 'pos', self.i) - self.i
             else: return v
             if len(self.buf) - self.i > _max_chars:
                 raise DataError(f'{where}: runs on for over {_max_chars} characters; {_want}')
             if self.more(): continue
             if '}' not in self.buf: raise DataError(f'{where}: the file ends inside it; {_want}')
-            raise DataError(f'{where}: not valid JSON at character {self.seen+pos} ({why})')
+            raise DataError(f'{where}: not valid JSON at character {self.seen + pos} ({why})')
 
 # %% ../nbs/02_data.ipynb #0d27c543
 def iter_match(
@@ -135,9 +154,11 @@ def iter_match(
 ):
     "Yield the gaits of a match file one at a time, each checked, in constant memory"
     with _open_text(path, max_mb) as f:
-        r,n = _Reader(f, path),0
+        r = _Reader(f, path)
+        n = 0
         if (c := r.peek()) != '[':
-            raise DataError(f"{path}: {f'starts with {c!r}' if c else 'is empty'}; expected a JSON list of gaits")
+            found = f'starts with {c!r}' if c else 'is empty'
+            raise DataError(f'{path}: {found}; expected a JSON list of gaits')
         r.i += 1
         while (c := r.peek()) != ']':
             if n:
@@ -151,7 +172,8 @@ def iter_match(
             yield _gait(r.value(where), where)
             n += 1
         r.i += 1
-        if c := r.peek(): raise DataError(f'{path}: {c!r} follows the end of the list; expected nothing')
+        if c := r.peek():
+            raise DataError(f'{path}: {c!r} follows the end of the list; expected nothing')
         if not n: raise DataError(f'{path}: has no gaits; expected at least one')
 
 def read_match(
@@ -170,47 +192,68 @@ def write_match(
     "Write a match, a gait a line, in constant memory; whole or not at all"
     with atomic_write(path, overwrite) as part, open(part, 'w', encoding='utf-8', newline='\n') as f:
         n = -1
-        for n,o in enumerate(match): f.write((',\n ' if n else '[') + json.dumps(_gait(o, f'{path}: gait {n}')))
-        if n < 0: raise DataError(f'{path}: not written, for there are no gaits; expected at least one')
+        for n,o in enumerate(match):
+            f.write((',\n ' if n else '[') + json.dumps(_gait(o, f'{path}: gait {n}')))
+        if n < 0:
+            raise DataError(f'{path}: not written, for there are no gaits; expected at least one')
         f.write(']\n')
 
 # %% ../nbs/02_data.ipynb #65e2894d
 def match_frame(
     match, # Gaits: a list, or any iterator of them
 ) -> pd.DataFrame:
-    "A table with a row a gait: start and length in seconds, label, mean, standard deviation and maximum of the norm"
-    rows = [(len(o['norm']), o['label'], np.mean(o['norm']), np.std(o['norm']), np.max(o['norm'])) for o in match]
-    df = pd.DataFrame(rows, columns=['seconds','label','mean','sd','max'])
+    "A row for each gait: start and length in seconds, label; mean, deviation and maximum of the norm"
+    figures = lambda x: (np.mean(x), np.std(x), np.max(x))
+    rows = [(len(o['norm']), o['label'], *figures(o['norm'])) for o in match]
+    df = pd.DataFrame(rows, columns=['seconds', 'label', 'mean', 'sd', 'max'])
     df['seconds'] /= RATE
     df.insert(0, 'start', df.seconds.cumsum() - df.seconds)
     return df
 
 # %% ../nbs/02_data.ipynb #bdd9cd30
+def _check_split(match, fractions, gap):
+    "Fractions as an array; or an error"
+    fr = np.array(fractions, dtype=float)
+    if fr.ndim != 1 or not len(fr) or not (fr > 0).all() or abs(fr.sum() - 1) > 1e-6:
+        raise ConfigError(f'fractions: expected positive numbers that add up to 1; got {fractions}')
+    check_range('gap', gap, 0)
+    if not isinstance(match, (list, tuple)) or not match:
+        raise DataError('split_match: expected a match or a list of matches, not empty')
+    return fr
+
+def _cuts(sizes, fr, gap):
+    "Where parts begin, by their shares of the whole; no part is empty"
+    n = len(sizes)
+    k = len(fr)
+    middle = (sizes.cumsum() - sizes/2) / sizes.sum()
+    cuts = [0, *np.searchsorted(middle, fr.cumsum()[:-1]).tolist(), n]
+    least = gap + 1
+    for i in range(1, k):
+        last = n - 1 - least*(k - 1 - i)
+        cuts[i] = min(max(cuts[i], cuts[i-1] + least), last)
+    return cuts
+
+# %% ../nbs/02_data.ipynb #24bde538
 def split_match(
     match,                      # One match, or a list of matches
     fractions=(.7, .15, .15),   # Share of the time for each part, in order; they add up to 1
     gap:int=8,                  # Gaits left out before each cut inside a match
 ) -> tuple:
     "Contiguous parts by time, in order: gaits of one match, or whole matches of several"
-    fr = np.array(fractions, dtype=float)
-    if fr.ndim != 1 or not len(fr) or not (fr > 0).all() or abs(fr.sum() - 1) > 1e-6:
-        raise ConfigError(f'fractions: expected positive numbers that add up to 1; got {fractions}')
-    if not isinstance(gap, int) or gap < 0:
-        raise ConfigError(f'gap: expected a whole number of at least 0; got {gap!r}')
-    if not isinstance(match, (list, tuple)) or not match:
-        raise DataError('split_match: expected a match or a list of matches, not empty')
+    fr = _check_split(match, fractions, gap)
     one = isinstance(match[0], dict)
     if not one: gap = 0
-    n,k = len(match),len(fr)
-    size = np.array([len(o['norm']) if one else sum(len(g['norm']) for g in o) for o in match])
-    mid = (size.cumsum() - size/2) / size.sum()
-    cuts = [0, *np.searchsorted(mid, fr.cumsum()[:-1]).tolist(), n]
-    least = gap + 1
-    for i in range(1, k): cuts[i] = min(max(cuts[i], cuts[i-1] + least), n - 1 - least*(k-1-i))
-    if n < least*(k-1) + 1:
-        hint = f' with a gap of {gap}' if one else '; split each match by itself, or ask for fewer parts'
-        raise DataError(f"split_match: {n} {'gaits' if one else 'matches'} cannot fill {k} parts{hint}")
-    return tuple(list(match[a:b - (gap if i < k-1 else 0)]) for i,(a,b) in enumerate(zip(cuts, cuts[1:])))
+    n = len(match)
+    k = len(fr)
+    if n < (gap + 1)*(k - 1) + 1:
+        what = 'gaits' if one else 'matches'
+        hint = '; split each match by itself, or ask for fewer parts'
+        if one: hint = f' with a gap of {gap}'
+        raise DataError(f'split_match: {n} {what} cannot fill {k} parts{hint}')
+    length = lambda gaits: sum(len(g['norm']) for g in gaits)
+    cuts = _cuts(np.array([length([o] if one else o) for o in match]), fr, gap)
+    ends = [c - gap for c in cuts[1:-1]] + [n]
+    return tuple(list(match[a:b]) for a,b in zip(cuts, ends))
 
 # %% ../nbs/02_data.ipynb #71bd272d
 TYPES = ('NORMAL', 'FIRE', 'WATER', 'ELECTRIC', 'GRASS', 'ICE', 'FIGHTING', 'POISON', 'GROUND',
@@ -218,7 +261,6 @@ TYPES = ('NORMAL', 'FIRE', 'WATER', 'ELECTRIC', 'GRASS', 'ICE', 'FIGHTING', 'POI
 STATS = ('HP', 'Attack', 'Defense', 'Sp. Attack', 'Sp. Defense', 'Speed')
 COLUMNS = ('Dex No', 'Name', 'Base Name', 'Type 1', 'Type 2', 'BST', *STATS)
 
-# %% ../nbs/02_data.ipynb #51992240
 def _whole(s, lo, hi, where):
     "The text `s` as a whole number from `lo` to `hi`"
     v = int(s) if re.fullmatch(r'-?[0-9]{1,9}', s) else None
@@ -232,7 +274,9 @@ def _types(one, two, where):
             hint = f'did you mean {v.upper()!r}? ' if v.upper() in TYPES else ''
             known = ', '.join(TYPES) + (' or an empty cell' if c == 'Type 2' else '')
             raise DataError(f'{where}: {c} is {_brief(v)}; {hint}expected {known}')
-    if one == two: raise DataError(f'{where}: Type 2 is {two!r} as Type 1 is; expected another type or an empty cell')
+    if one == two:
+        raise DataError(f'{where}: Type 2 is {two!r} as Type 1 is; '
+                        'expected another type or an empty cell')
 
 def _creature(row, where):
     "A row of text cells as a row of the table, or a `DataError` that starts with `where`"
@@ -241,10 +285,12 @@ def _creature(row, where):
             raise DataError(f'{where}: {c} is {_brief(row[c])}; expected a name')
     _types(row['Type 1'], row['Type 2'], where)
     res = dict(row, **{c:_whole(row[c], 1, 255, f'{where}: {c}') for c in STATS})
-    for c,hi in (('Dex No', 99_999), ('BST', 6*255)): res[c] = _whole(row[c], 1, hi, f'{where}: {c}')
+    for c,hi in (('Dex No', 99_999), ('BST', 6*255)):
+        res[c] = _whole(row[c], 1, hi, f'{where}: {c}')
     total = sum(res[c] for c in STATS)
     if res['BST'] != total:
-        raise DataError(f"{where}: BST is {res['BST']}; expected {total}, the sum of the six statistics")
+        raise DataError(f"{where}: BST is {res['BST']}; "
+                        f'expected {total}, the sum of the six statistics')
     return {c:res[c] for c in COLUMNS}
 
 # %% ../nbs/02_data.ipynb #940a2c11
@@ -255,7 +301,8 @@ def _table(rows, name):
     for where,row in rows:
         row = _creature(row, f'{name}: {where}')
         if (first := seen.setdefault(row['Name'], where)) != where:
-            raise DataError(f"{name}: {where}: Name is {_brief(row['Name'])} as in {first}; expected each name once")
+            raise DataError(f"{name}: {where}: Name is {_brief(row['Name'])} as in {first}; "
+                            'expected each name once')
         res.append(row)
     if not res: raise DataError(f'{name}: has no rows; expected at least one creature')
     return pd.DataFrame(res, columns=list(COLUMNS))
@@ -269,19 +316,21 @@ def _cells(reader, name):
         if c not in head: raise DataError(f'{name}: line 1: column {c!r} is missing; {want}')
     for c in head:
         if c not in COLUMNS: raise DataError(f'{name}: line 1: unknown column {_brief(c)}; {want}')
-        if head.count(c) > 1: raise DataError(f'{name}: line 1: column {c!r} is there twice; {want}')
+        if head.count(c) > 1:
+            raise DataError(f'{name}: line 1: column {c!r} is there twice; {want}')
     last = reader.line_num
     for row in reader:
         where = f'line {last+1}'
         last = reader.line_num
-        if len(row) != len(head): raise DataError(f'{name}: {where}: has {len(row)} cells; expected {len(head)}')
+        if len(row) != len(head):
+            raise DataError(f'{name}: {where}: has {len(row)} cells; expected {len(head)}')
         yield where, dict(zip(head, row))
 
 def read_creatures(
     path,            # CSV file with the columns in `COLUMNS`, in any order
     max_mb:float=50, # Largest file accepted, in MB
 ) -> pd.DataFrame:
-    "The creatures of a CSV file, checked; the columns in `COLUMNS`, an empty string where there is no second type"
+    "The creatures of a CSV file, checked; an empty string where there is no second type"
     with _open_text(path, max_mb) as f:
         try: return _table(_cells(csv.reader(f, strict=True), path), path)
         except csv.Error as e: raise DataError(f'{path}: not a CSV file ({e})') from None
@@ -294,80 +343,101 @@ def write_creatures(
 ):
     "Write creatures to a CSV file, checked as `read_creatures` checks; whole or not at all"
     if sorted(map(str, df.columns)) != sorted(COLUMNS):
-        raise DataError(f"{path}: columns are {', '.join(map(str, df.columns))}; expected {', '.join(COLUMNS)}")
-    t = _table(((f'row {i}', {k:str(v) for k,v in o.items()}) for i,o in enumerate(df.to_dict('records'))), path)
+        columns = ', '.join(map(str, df.columns))
+        raise DataError(f"{path}: columns are {columns}; expected {', '.join(COLUMNS)}")
+    rows = [{k:str(v) for k,v in o.items()} for o in df.to_dict('records')]
+    t = _table(((f'row {i}', o) for i,o in enumerate(rows)), path)
     with atomic_write(path, overwrite) as part: t.to_csv(part, index=False, lineterminator='\n')
 
 # %% ../nbs/02_data.ipynb #196acaf6
 def _stats(e): return tuple(e['baseStats'][k] for k in ('hp', 'atk', 'def', 'spa', 'spd', 'spe'))
 
 def _dropped(e, base, seen):
-    "The rule by which the pokedex entry `e` goes, '' if it stays; `base` is its species, `seen` what stays so far"
+    "The rule by which entry `e` goes, '' if it stays; `base`: its species, `seen`: what stays so far"
     forme = e.get('forme') or ''
     st = 'baseStats' in e and _stats(e)
     if not st: return 'looks only: no statistics of its own'
     if e['num'] <= 0: return 'not official: jokes and community creations'
-    if forme.endswith('Gmax') or forme == 'Eternamax': return 'grown for a few turns: Gigantamax, Eternamax'
+    if forme.endswith('Gmax') or forme == 'Eternamax':
+        return 'grown for a few turns: Gigantamax, Eternamax'
     if forme.endswith('Totem'): return 'one larger individual: totem'
     if forme == 'Starter': return 'one special partner: starter'
-    if 'Mega' in forme and (e.get('gen') == 9 or e['num'] > 905): return 'megas of the ninth generation'
+    if 'Mega' in forme and (e.get('gen') == 9 or e['num'] > 905):
+        return 'megas of the ninth generation'
     if 'battleOnly' in e and 'Mega' not in forme: return 'battle only, other than megas'
-    if {'requiredItem', 'requiredItems'} & set(e) and st == _stats(base) and e['types'] != base['types']:
+    held = {'requiredItem', 'requiredItems'} & set(e)
+    if held and st == _stats(base) and e['types'] != base['types']:
         return 'a held item changes its type and nothing else'
-    if (e['num'], frozenset(e['types']), st) in seen: return 'same types and statistics as a form that stays'
+    if (e['num'], frozenset(e['types']), st) in seen:
+        return 'same types and statistics as a form that stays'
     return ''
 
 # %% ../nbs/02_data.ipynb #18d7f3b6
-_region = dict(Alola='Alolan', Galar='Galarian', Hisui='Hisuian', Paldea='Paldean', Mega='Mega', Primal='Primal')
+_region = dict(Alola='Alolan', Galar='Galarian', Hisui='Hisuian', Paldea='Paldean', Mega='Mega',
+               Primal='Primal')
 
 def _full_name(e):
     "A form's name as players say it"
     base = e.get('baseSpecies', e['name'])
-    forme = {'F':'Female'}.get(e.get('forme'), e.get('forme'))
+    forme = e.get('forme')
+    if forme == 'F': forme = 'Female'
     if not forme: return base
     first,_,rest = forme.partition('-')
     if first not in _region: return f'{base} ({forme})'
-    return f'{_region[first]} {base}' + (f' {rest}' if first == 'Mega' and rest else f' ({rest})' if rest else '')
+    if rest: rest = f' {rest}' if first == 'Mega' else f' ({rest})'
+    return f'{_region[first]} {base}{rest}'
 
 # %% ../nbs/02_data.ipynb #27cf689c
+_in_wheel = 'poke_env/data/static/pokedex/gen9pokedex.json'
+
+def _pokedex_text(path, max_mb):
+    "The JSON text of a pokedex, from its own file or from a wheel"
+    if path.suffix != '.whl':
+        with _open_text(path, max_mb) as f: return f.read()
+    with zipfile.ZipFile(path) as z:
+        if z.getinfo(_in_wheel).file_size > max_mb*1e6:
+            raise DataError(f'{path}: {_in_wheel} is more than {max_mb} MB')
+        return z.read(_in_wheel).decode()
+
 def _read_pokedex(path, max_mb=50):
     "The parsed pokedex of a JSON file or of a poke-env wheel"
     path = Path(path)
-    inner = 'poke_env/data/static/pokedex/gen9pokedex.json'
-    try:
-        if path.suffix == '.whl':
-            with zipfile.ZipFile(path) as z:
-                if z.getinfo(inner).file_size > max_mb*1e6: raise DataError(f'{path}: {inner} is more than {max_mb} MB')
-                txt = z.read(inner).decode()
-        else:
-            with _open_text(path, max_mb) as f: txt = f.read()
-        d = json.loads(txt)
+    try: d = json.loads(_pokedex_text(path, max_mb))
     except (zipfile.BadZipFile, KeyError, OSError):
-        raise DataError(f'{path}: not a poke-env wheel; expected a zip file that holds {inner}') from None
+        raise DataError(f'{path}: not a poke-env wheel; '
+                        f'expected a zip file that holds {_in_wheel}') from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise DataError(f'{path}: not valid JSON ({e})') from None
     if not isinstance(d, dict) or not d: raise DataError(f'{path}: expected an object of creatures')
     return d
 
+def _pokedex_row(e, base, seen):
+    "An entry as a row of the creature table, and the rule by which it goes"
+    why = _dropped(e, base, seen)
+    stats = _stats(e) if 'baseStats' in e else (0,)*6
+    if not why: seen.add((e['num'], frozenset(e['types']), stats))
+    types = [o.upper() for o in e.get('types', [''])]
+    first,second = (types + [''])[:2]
+    name = e.get('baseSpecies', e['name'])
+    return e.get('num', 0), _full_name(e), name, first, second, sum(stats), *stats, why
+
+# %% ../nbs/02_data.ipynb #41a55df5
 def pokedex_frame(
     path, # A poke-env wheel, or the JSON file in it
 ) -> pd.DataFrame:
-    "Every entry of a pokedex as a row of the creature table, with `Dropped`: the rule by which it goes, '' if it stays"
+    "Every entry of a pokedex as a creature, with `Dropped`: the rule by which it goes, '' if it stays"
     dex = _read_pokedex(path)
     seen = set()
     rows = []
     k = ''
     try:
         by_name = {e['name']:e for e in dex.values()}
-        for k,e in sorted(dex.items(), key=lambda o: (o[1].get('num', 10**6), 'forme' in o[1], o[1]['name'])):
-            why = _dropped(e, by_name.get(e.get('baseSpecies'), e), seen)
-            st = _stats(e) if 'baseStats' in e else (0,)*6
-            types = [o.upper() for o in e.get('types', [''])]
-            if not why: seen.add((e['num'], frozenset(e['types']), st))
-            base = e.get('baseSpecies', e['name'])
-            rows.append((e.get('num', 0), _full_name(e), base, *(types + [''])[:2], sum(st), *st, why))
+        species_first = lambda o: (o[1].get('num', 10**6), 'forme' in o[1], o[1]['name'])
+        for k,e in sorted(dex.items(), key=species_first):
+            rows.append(_pokedex_row(e, by_name.get(e.get('baseSpecies'), e), seen))
     except (KeyError, TypeError, AttributeError) as err:
-        raise DataError(f'{path}: entry {_brief(k)} lacks a field or has one of the wrong type ({err!r})') from None
+        why = f'lacks a field or has one of the wrong type ({err!r})'
+        raise DataError(f'{path}: entry {_brief(k)} {why}') from None
     return pd.DataFrame(rows, columns=[*COLUMNS, 'Dropped'])
 
 def creatures_from_pokedex(
@@ -376,4 +446,5 @@ def creatures_from_pokedex(
     "The creature table made from a pokedex: the entries that no rule drops, checked"
     df = pokedex_frame(path)
     df = df[df.Dropped == ''].drop(columns='Dropped')
-    return _table(((o['Name'], {k:str(v) for k,v in o.items()}) for o in df.to_dict('records')), path)
+    rows = ((o['Name'], {k:str(v) for k,v in o.items()}) for o in df.to_dict('records'))
+    return _table(rows, path)

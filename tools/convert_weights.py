@@ -10,14 +10,60 @@ from gamegen.io import Renames, convert_file
 # Tensors: {pattern: replacement} on names as they stand in weights; config and notes: {old key: new key, or None};
 # values: {new key: {old: new}}.
 TABLE = {
-    'match':     Renames(),
-    'lstm':      Renames(),
-    'creatures': Renames(),
-    'frames':    Renames(),
-    'latents':   Renames(),
-    'player':    Renames(),
-    'monsters':  Renames(),
-    'animate':   Renames(),
+    'match': Renames({r'^critic\.ears\.':'critic.filters.', r'^critic\.known\.':'critic.told.'},
+                         config=dict(fresh='sample_noise', kept='gait_noise', gamma='penalty', shake='jitter',
+                                     drop='dropout')),
+    'lstm': Renames(),
+    'creatures': Renames(
+        tensors={r'^gen\.tilt$':'gen.category_bias', r'^codec\.round$':'codec.round_total',
+                 r'^codec\.all$':'codec.all_heaped', '^combos$':'combinations'},
+        config=dict(matching='moment_matching', wishes='full_condition', tau='temperature', spectral='spectral_norm'),
+        values=dict(loss=dict(wgan='wgan-gp', rival='relativistic'))),
+    'frames': Renames(
+        tensors={r'norms\.(\d+)\.set\.':r'norms.\1.affine.',
+                 r'norms\.(\d+)\.amount$':r'norms.\1.noise_strength',
+                 r'norms\.(\d+)\.grit$':r'norms.\1.noise_const',
+                 r'(^|\.)style\.(\d)':r'\1mapping.\2', r'(^|\.)rgb\.(\d)':r'\1to_rgb.\2'},
+        config=dict(cooling='cooldown')),
+    'latents': LATENTS,
+    'player': PLAYER,
+    'monsters': Renames(
+        tensors={
+            r'^gen\.first$': 'gen.const',
+            r'^gen\.pics\.': 'gen.rgba_layers.',
+            r'^gen\.mapping\.mean$': 'gen.mapping.w_avg',
+            r'^gen\.mapping\.hint\.': 'gen.mapping.features.',
+            r'^(gen\.layers\.\d+\.)places$': r'\1learned_noise',
+            r'^(gen\.layers\.\d+\.)strength$': r'\1noise_strength',
+            r'^(gen\.layers\.\d+\.)grit$': r'\1noise_const',
+            r'^critic\.first\.': 'critic.from_rgba.',
+            r'^(critic\.blocks\.\d+\.)a\.': r'\1conv0.',
+            r'^(critic\.blocks\.\d+\.)b\.': r'\1conv1.',
+            r'^(critic\.blocks\.\d+\.)past\.': r'\1skip.',
+            r'^critic\.last\.': 'critic.conv.',
+            r'^critic\.dense\.': 'critic.fc.',
+            r'^critic\.score\.': 'critic.out.',
+            r'^critic\.hint\.': 'critic.features.',
+            r'^critic\.ada\.sure$': 'critic.ada.r_t',
+            r'^critic\.ada\.seen$': 'critic.ada.count',
+            r'^copies\.looks\.': 'copies.pixels.',
+            r'^copies\.known$': 'copies.train',
+            r'^copies\.usual$': 'copies.holdout',
+            r'^hints\.': 'features.',
+        },
+        config=dict(most='max_features', rivals='relativistic', grain='noise_mode', path='path_length',
+                    mixing='style_mixing', hints='cond_features', vague='cond_noise')),
+    'animate': Renames(
+        tensors={
+            r'^codes$': 'latents',
+            r'^(?!net\.|latents$)': 'net.',
+            r'^net\.kind\.': 'net.motion.',
+            r'^net\.flows\.': 'net.heads.',
+            r'^net\.look\.': 'net.clip_encoder.',
+            r'^net\.guess\.': 'net.posterior.',
+            r'^(net\.up\.\d+\.)by\.': r'\1film.',
+        },
+        config=dict(code='latent', drop='dropout')),
 }
 
 def main():

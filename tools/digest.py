@@ -177,11 +177,11 @@ def signal(matches):
 
 @artefact
 def match():
-    from gamegen.cgan import generate_match
+    from gamegen.cgan import generate_match, generate_matches
     styles = ('normal', 'attack', 'defend')
     parts = {o:signal([generate_match(2, o, seed=seed) for seed in range(3)]) for o in styles}
     settings = dict(start='run', temperature=.8, strength=.5, top_p=.9)
-    return dict(parts, several=signal(generate_match(1, 'attack', seed=3, n=4, **settings)))
+    return dict(parts, several=signal(generate_matches(4, 1, 'attack', seed=3, **settings)))
 
 @artefact
 def simulated_match():
@@ -197,7 +197,8 @@ def match_training():
     cfg = CGANConfig(steps=10, every=5, bs=4, channels=8)
     next_cfg = LSTMConfig(steps=10, every=5)
     models = []
-    run = trained(lambda folder: models.append(train_match(matches, cfg, next_cfg, folder)))
+    def train(folder): models.append(train_match(matches, cfg, folder, next_cfg=next_cfg).model)
+    run = trained(train)
     drawn = [generate_match(1, seed=0, model=models[0], player=o) for o in matches]
     return dict(run, drawn=signal(drawn))
 
@@ -206,7 +207,7 @@ def lstm_training():
     from gamegen.lstm import LSTMConfig, train_next_action
     first = bundled_match('midfielder')
     second = bundled_match('winger')
-    model = train_next_action([first], LSTMConfig(steps=10, every=5, bs=8), valid=[second])
+    model = train_next_action([first], LSTMConfig(steps=10, every=5, bs=8), valid=[second]).model
     return dict(net=Tensors(model.net.state_dict().values()), predicted=model.predict(second))
 
 # --- creatures
@@ -228,12 +229,11 @@ def creatures_many():
 
 def creature_run(**kw):
     "A short training of the creatures' networks, and rows of the model"
-    from gamegen.creature.gan import CreatureConfig
-    from gamegen.pokemon_wgan import generate_creatures, train_creatures
+    from gamegen.pokemon_wgan import CreatureConfig, generate_creatures, train_creatures
     small = dict(steps=10, every=5, bs=256, hidden=32, lr=1e-4, lr_critic=1e-4)
     cfg = CreatureConfig(**small, **kw)
     models = []
-    run = trained(lambda folder: models.append(train_creatures(cfg=cfg, folder=folder)))
+    run = trained(lambda folder: models.append(train_creatures(cfg=cfg, folder=folder).model))
     return dict(run, drawn=generate_creatures(200, seed=0, model=models[0]))
 
 @artefact
@@ -243,11 +243,11 @@ def creature_training(): return creature_run()
 @artefact
 @rough
 def creature_training_relativistic():
-    return creature_run(loss='rival', penalty=.3, layer_norm=False)
+    return creature_run(loss='relativistic', penalty=.3, layer_norm=False)
 
 @artefact
 @rough
-def creature_training_norms(): return creature_run(batch_norm=True, spectral=True, matching=0.)
+def creature_training_norms(): return creature_run(batch_norm=True, spectral_norm=True, moment_matching=0.)
 
 # --- frames
 
@@ -266,17 +266,17 @@ def frame_run(preset, **kw):
 
 @artefact
 def frame_training():
-    from gamegen.frame.modern import FramesConfig
+    from gamegen.mario_dcgan import FramesConfig
     return frame_run(FramesConfig, watch=0, augment=True)
 
 @artefact
 def frame_training_watched():
-    from gamegen.frame.modern import FramesConfig
+    from gamegen.mario_dcgan import FramesConfig
     return frame_run(FramesConfig, watch=24)
 
 @artefact
 def frame_training_classic():
-    from gamegen.frame.modern import classic
+    from gamegen.mario_dcgan import classic
     return frame_run(classic, watch=0)
 
 # --- play
@@ -307,10 +307,11 @@ def doom_frames(name, n=200):
 
 def decisions(name, frames):
     "Keys that the player that ships holds at each frame, and what it was shown"
-    from gamegen.play.agents import Pilot, bundled_player
-    player = bundled_player(name)
-    pilot = Pilot(player)
-    chosen = [pilot.act([frame])[0] for frame in frames]
+    from gamegen.bvae_gpt import Player
+    from gamegen.play.agents import Agent
+    player = Player.bundled(name)
+    agent = Agent(player)
+    chosen = [agent.act([frame])[0] for frame in frames]
     held = np.array([[k in o for k in player.keys] for o in chosen], dtype=float)
     return dict(held=held, shares=held.mean(0), shown=frames.mean((1, 2, 3)))
 
@@ -329,12 +330,13 @@ def player_defend_the_center():
 
 def latents(folder, frames, slots=False):
     "A frame encoder after a short training"
-    from gamegen.play.slots import LatentConfig, train_latents
-    cfg = LatentConfig(steps=10, every=5, bs=8, latent=16, features=4, device='cpu')
-    if not slots: return train_latents(frames, cfg, folder=folder)
+    from gamegen.bvae_gpt import VAEConfig, train_latents
+    cfg = VAEConfig(steps=10, every=5, bs=8, latent=16, features=4, device='cpu')
+    if not slots: return train_latents(frames, cfg, folder=folder).model
     at = np.linspace(.2, .8, len(frames))
-    things = [[SimpleNamespace(name='thing', x=o, y=1 - o, w=.1, h=.1)] for o in at]
-    return train_latents(frames, cfg.replace(spots=3, latent=48, things=.1), things, folder=folder)
+    objects = [[SimpleNamespace(name='thing', x=o, y=1 - o, w=.1, h=.1)] for o in at]
+    cfg = cfg.replace(slots=3, latent=48, heatmap=.1)
+    return train_latents(frames, cfg, objects, folder=folder).model
 
 def latent_run(slots):
     frames = maze_frames(64)
@@ -349,28 +351,28 @@ def latent_training(): return latent_run(False)
 @artefact
 def latent_training_slots(): return latent_run(True)
 
-def policy_run(sees, slots=None, **kw):
+def policy_run(obs, slots=None, **kw):
     "A short training of a policy, whose encoder is none, or trained with slots or without"
-    from gamegen.bvae_gpt import PlayConfig, as_play, recorded, train_clone
+    from gamegen.bvae_gpt import PolicyConfig, from_recordings, train_clone, trajectories
     from gamegen.core import bundled
     from gamegen.play.recordings import read_recording
     recording = read_recording(bundled('recordings/maze-2'))
     recording.frames = recording.frames[:128]
     recording.held = recording.held[:128]
-    cfg = PlayConfig(steps=10, every=5, bs=4, stretch=16, sees=sees, width=32, device='cpu', **kw)
+    cfg = PolicyConfig(steps=10, every=5, bs=4, seq_len=16, obs=obs, width=32, device='cpu', **kw)
     code = latents(None, maze_frames(64), slots) if slots is not None else None
-    play = as_play(recorded([recording], 2), recording.keys, cfg, code)
+    play = trajectories(from_recordings([recording], 2), recording.keys, cfg, code)
     run = trained(lambda folder: train_clone(play, cfg, code, test=play, folder=folder))
-    return dict(run, seen=play.seen)
+    return dict(run, seen=play.obs)
 
 @artefact
 def policy_training_latents(): return policy_run('latent', False)
 
 @artefact
-def policy_training_slots(): return policy_run('latent+things', True, lag=1)
+def policy_training_slots(): return policy_run('latent+slots', True, lag=1)
 
 @artefact
-def policy_training_frames(): return policy_run('frames', channels=3, forget=1.)
+def policy_training_frames(): return policy_run('frames', channels=3, past_dropout=1.)
 
 @artefact
 def policy_training_one_frame(): return policy_run('one frame', loss='one-hot')
@@ -385,18 +387,17 @@ def monsters():
     return dict(free=free._asdict(), asked=asked._asdict())
 
 def monster_training_run(**kw):
-    from gamegen.monsters import monster_run, train_monsters
-    from gamegen.monster.stylegan import tiny
+    from gamegen.monsters import tiny, train_monsters
     some = ('merfolk', 'nagas', 'vermin')
     settings = dict(labels=some, steps=10, every=5, **kw)
-    return trained(lambda folder: train_monsters(monster_run(tiny, output=str(folder), **settings)))
+    return trained(lambda folder: train_monsters(tiny(output=str(folder), **settings)))
 
 @artefact
 def monster_training(): return monster_training_run(watch=0, path_every=4, r1_every=4, ada_every=2)
 
 @artefact
 def monster_training_watched():
-    return monster_training_run(watch=24, hints=8, rivals=True, grain='learned', path=0.)
+    return monster_training_run(watch=24, cond_features=8, relativistic=True, noise_mode='learned', path_length=0.)
 
 def sheet(cycles):
     "The picture and the table of a sprite sheet"
@@ -418,10 +419,10 @@ def animated():
 
 @artefact
 def animate_training():
-    from gamegen.monster.animate import AnimateConfig, all_flows, animate_trainer, animations
+    from gamegen.monster.animate import AnimateConfig, animate_trainer, animations, clip_flows
     pictures,table = animations()
     table = table.sort_values('n', kind='stable').groupby('motion').head(1).reset_index(drop=True)
-    flows = all_flows(pictures, table)
+    flows = clip_flows(pictures, table)
     cfg = AnimateConfig(steps=10, every=5, bs=8, features=8, device='cpu')
     def train(folder):
         animate_trainer(pictures, table, flows, cfg, folder=folder, progress=False).train()

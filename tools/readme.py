@@ -1,9 +1,18 @@
-"""Write README.md from nbs/index.ipynb: `python tools/readme.py`. With --run, do as a newcomer who pastes what it says.
+"""Write README.md from nbs/index.ipynb: `python tools/readme.py`.
 
---run takes README.md a section at a time, each in a folder and a namespace of its own, compares what its code writes with
-what README.md shows, and runs the commands that it quotes.
+With --run, do what a newcomer does who pastes from it: take README.md a section at a time, each in
+a folder and a namespace of its own, compare what its code writes with what README.md shows, and run
+the commands that it quotes.
 """
-import argparse, ast, json, os, re, shlex, subprocess, sys, tempfile
+import argparse
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
 from base64 import b64decode
 from contextlib import redirect_stdout
 from io import StringIO
@@ -12,13 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = '<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n'
 ANSI = re.compile(r'\x1b\[[0-9;]*m')
-HELP_ONLY = ('match-train', 'monsters-page')    # commands that wait for a file of the reader's, or that serve until stopped
+HELP_ONLY = ('match-train', 'monsters-page')    # they need a file of the reader's, or never end
 join = lambda o: ''.join(o) if isinstance(o, list) else o
 
 # --- from notebook to README
 
 def output(o, pictures, said):
-    "One output of a cell as Markdown, pictures described by what is `said` of them; they are put into `pictures` as {path: bytes}"
+    """One output of a cell as Markdown. Pictures go into `pictures` as `{path: bytes}`, described by
+    what is `said` of them"""
     d = o.get('data', {})
     if 'text' in o: d = {'text/plain':o['text']} if o.get('name') == 'stdout' else {}
     if 'image/png' in d:
@@ -33,23 +43,27 @@ def relink(src):
     "Links that hold in nbs/, as they hold in the top folder"
     return re.sub(r'\]\(([\w/]+\.ipynb)', r'](nbs/\1', src.replace('](../', ']('))
 
+def split_marks(c):
+    "The `#|` lines of a cell, as one line of text, and the rest of it"
+    lines = join(c['source']).strip().splitlines()
+    is_code = c['cell_type'] == 'code'
+    marks = [l for l in lines if is_code and re.match(r'\s*#\|', l)]
+    return ' '.join(marks), '\n'.join(l for l in lines if l not in marks).strip()
+
 def readme(fn=ROOT/'nbs/index.ipynb'):
     "The text of README.md, and its pictures"
     parts = []
     pictures = {}
     heading = ''
     for c in json.loads(Path(fn).read_text(encoding='utf-8'))['cells']:
-        lines = join(c['source']).strip().splitlines()
-        marks = [l for l in lines if re.match(r'\s*#\|', l)] if c['cell_type'] == 'code' else []
-        src = '\n'.join(l for l in lines if l not in marks).strip()
-        marked = ' '.join(marks)
-        if 'hide' in marked.split() or 'default_exp' in marked: continue
+        marks,src = split_marks(c)
+        if 'hide' in marks.split() or 'default_exp' in marks: continue
         if c['cell_type'] != 'code':
             heading = [heading, *re.findall(r'^#+ (.+)$', src, re.M)][-1]
             parts.append(relink(src))
             continue
-        if 'echo: false' not in marked and src: parts.append(f'```python\n{src}\n```')
-        alt = re.search(r'fig-alt: "(.+?)"', marked)
+        if 'echo: false' not in marks and src: parts.append(f'```python\n{src}\n```')
+        alt = re.search(r'fig-alt: "(.+?)"', marks)
         parts += [output(o, pictures, alt[1] if alt else heading) for o in c['outputs']]
     return NOTE + '\n' + '\n\n'.join(p for p in parts if p) + '\n', pictures
 
@@ -71,11 +85,14 @@ def paste(code, space):
     "What a notebook would show of a cell: what it prints, and its last value"
     body = ast.parse(code).body
     out = StringIO()
-    last = body.pop() if isinstance(body[-1], ast.Expr) and not code.rstrip().endswith(';') else None
+    has_value = isinstance(body[-1], ast.Expr) and not code.rstrip().endswith(';')
+    last = body.pop() if has_value else None
     with redirect_stdout(out):
         exec(compile(ast.Module(body, []), 'README.md', 'exec'), space)
-        value = eval(compile(ast.Expression(last.value), 'README.md', 'eval'), space) if last else None
-        if value is not None and not type(value).__module__.startswith('matplotlib'): print(repr(value))
+        if last is None: return out.getvalue()
+        value = eval(compile(ast.Expression(last.value), 'README.md', 'eval'), space)
+        is_drawing = type(value).__module__.startswith('matplotlib')
+        if value is not None and not is_drawing: print(repr(value))
     return out.getvalue()
 
 def alike(got, want):
@@ -83,7 +100,18 @@ def alike(got, want):
     number = r'-?\d+(?:\.\d+)?'
     a,b = (re.sub(r'\s+', ' ', o).strip() for o in (got, want))
     if re.sub(number, '#', a) != re.sub(number, '#', b): return False
-    return all(abs(float(x) - float(y)) <= .02*max(abs(float(x)), abs(float(y)), .5) for x,y in zip(re.findall(number, a), re.findall(number, b)))
+    def near(x, y): return abs(x - y) <= .02*max(abs(x), abs(y), .5)
+    return all(map(near, map(float, re.findall(number, a)), map(float, re.findall(number, b))))
+
+def run_section(runs):
+    "What is wrong with a section, pasted cell by cell in the current folder"
+    space = {}
+    try:
+        for code,want in runs:
+            got = paste(code, space)
+            if want and not alike(got, want): return f'shows\n{want}\nand writes\n{got}'
+    except Exception as e: return f'{type(e).__name__}: {e}'
+    return ''
 
 def run_code(txt):
     "Each section on its own; yields (what, what is wrong)"
@@ -91,44 +119,45 @@ def run_code(txt):
     matplotlib.use('Agg')
     import pandas as pd
     pd.set_option('display.width', 120)
+    home = os.getcwd()
     for heading,runs in sections(txt).items():
-        space = {}
-        home = os.getcwd()
         with tempfile.TemporaryDirectory() as tmp:
             os.chdir(tmp)
-            try:
-                for code,want in runs:
-                    got = paste(code, space)
-                    if want and not alike(got, want): yield heading, f'shows\n{want}\nand writes\n{got}'
-            except Exception as e: yield heading, f'{type(e).__name__}: {e}'
-            else: yield heading, ''
-            finally: os.chdir(home)
+            bad = run_section(runs)
+            os.chdir(home)
+        yield heading, bad
 
 def run_commands(txt):
     "The commands of the library that are quoted; yields (what, what is wrong)"
-    env = {**os.environ, 'PATH':f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    here = Path(sys.executable).parent
+    env = dict(os.environ, PATH=f"{here}{os.pathsep}{os.environ['PATH']}")
     for cmd in dict.fromkeys(re.findall(r'`(gamegen [^`]+)`', txt)):
         words = shlex.split(cmd.split(' >> ')[0])
         if words[1] in HELP_ONLY: words = [*words[:2], '--help']
         with tempfile.TemporaryDirectory() as tmp:
-            p = subprocess.run(words, cwd=tmp, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            p = subprocess.run(words, cwd=tmp, env=env, capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL)
             made = p.stdout or list(Path(tmp).iterdir())
-        yield cmd, '' if p.returncode == 0 and made else (p.stderr or 'made nothing').strip().splitlines()[-1]
+        ok = p.returncode == 0 and made
+        yield cmd, '' if ok else (p.stderr or 'made nothing').strip().splitlines()[-1]
 
 def run():
+    "Do what README.md says; did anything fail?"
     txt = (ROOT/'README.md').read_text(encoding='utf-8')
-    failed = 0
-    n = 0
+    found = []
     for f in (run_code, run_commands):
         for what,bad in f(txt):
-            print(f"{'FAIL' if bad else 'ok  '} {what}" + f'\n     {bad}'*bool(bad), flush=True)
-            n = n + 1
-            failed = failed + bool(bad)
-    print(f'{n-failed} passed, {failed} failed')
-    return bool(failed)
+            found.append(bad)
+            note = f'\n     {bad}' if bad else ''
+            print(f"{'FAIL' if bad else 'ok  '} {what}{note}", flush=True)
+    failed = sum(map(bool, found))
+    print(f'{len(found) - failed} passed, {failed} failed')
+    return failed > 0
 
 def write():
-    if not (ROOT/'nbs/index.ipynb').exists(): raise SystemExit('error: there is no nbs/index.ipynb to make README.md from')
+    "Write README.md and its pictures"
+    if not (ROOT/'nbs/index.ipynb').exists():
+        raise SystemExit('error: there is no nbs/index.ipynb to make README.md from')
     txt,pictures = readme()
     (ROOT/'README.md').write_text(txt, encoding='utf-8')
     for old in (ROOT/'images').glob('readme-*.png'): old.unlink()

@@ -1,20 +1,31 @@
 """Make gamegen's environment in .venv: `python3 tools/setup_env.py [dev] [docs] [play]`.
 
-Any Python 3.6 or newer can start this file; it looks for one that gamegen can use. A second call finds the finished
-installation by a hash of its requirements and returns at once.
+Any Python 3.6 or newer can start this file; it looks for one that gamegen can use. A second call
+finds the finished installation by a hash of its requirements and returns at once.
 
 PYTHON             the Python to use, instead of the one found
 GAMEGEN_ENV_CACHE  a folder that keeps environments from one checkout to the next; .venv is then a link into it
 """
-import configparser, hashlib, os, re, shutil, subprocess, sys, tempfile, threading, time
+import configparser
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, '.venv')
 BIN = 'Scripts' if os.name == 'nt' else 'bin'
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST = (3, 10)
+NEWEST = (3, 13)
 GB = 1e9
-# What a first installation takes on Linux, where PyTorch brings CUDA with it: bytes fetched, bytes on disk
-FETCH, DISK = 3.2*GB, 6.9*GB
+# What a first installation takes on Linux, where PyTorch brings CUDA with it
+FETCH = 3.2*GB                               # bytes fetched
+DISK = 6.9*GB                                # bytes on disk
 
 def stop(msg): sys.exit('error: ' + msg)
 def say(msg): print(msg, flush=True)
@@ -29,27 +40,33 @@ def clock(secs):
 
 def version_of(exe):
     "(major, minor) of the Python at `exe`, or None if it does not start"
-    try: out = subprocess.check_output([exe, '-c', 'import sys; print(*sys.version_info[:2])'], stderr=subprocess.DEVNULL)
+    cmd = [exe, '-c', 'import sys; print(*sys.version_info[:2])']
+    try: out = subprocess.check_output(cmd, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError): return None
     return tuple(int(o) for o in out.split())
 
+def chosen_python(wanted):
+    "The Python that $PYTHON names, checked"
+    v = version_of(wanted)
+    oldest = '%d.%d' % OLDEST
+    if v is None: stop('PYTHON=%s does not start; set it to a Python %s or newer.' % (wanted, oldest))
+    if v >= OLDEST: return wanted
+    stop('PYTHON=%s is Python %d.%d; gamegen needs %s or newer.' % ((wanted,) + v + (oldest,)))
+
 def find_python():
-    "The Python to make .venv with: $PYTHON, else the one that runs this, else the newest supported one on PATH"
-    wanted, oldest = os.environ.get('PYTHON'), '%d.%d' % OLDEST
-    if wanted:
-        v = version_of(wanted)
-        if v is None: stop('PYTHON=%s does not start; set it to a Python %s or newer.' % (wanted, oldest))
-        if v < OLDEST: stop('PYTHON=%s is Python %d.%d; gamegen needs %s or newer.' % ((wanted,) + v + (oldest,)))
-        return wanted
-    if OLDEST <= sys.version_info[:2] <= NEWEST: return sys.executable
+    "The Python for .venv: $PYTHON, else the one that runs this, else the newest supported on PATH"
+    wanted = os.environ.get('PYTHON')
+    here = sys.version_info[:2]
+    if wanted: return chosen_python(wanted)
+    if OLDEST <= here <= NEWEST: return sys.executable
     for minor in range(NEWEST[1], OLDEST[1]-1, -1):
         exe = shutil.which('python3.%d' % minor)
         if exe and version_of(exe) == (3, minor): return exe
-    if sys.version_info[:2] > NEWEST:
-        say('note: gamegen is tested up to Python %d.%d; trying %d.%d.' % (NEWEST + sys.version_info[:2]))
+    if here > NEWEST:
+        say('note: gamegen is tested up to Python %d.%d; trying %d.%d.' % (NEWEST + here))
         return sys.executable
-    stop('gamegen needs Python %s or newer, and this is Python %d.%d; install a newer one, or name it: make demo PYTHON=/path/to/python3'
-         % ((oldest,) + sys.version_info[:2]))
+    stop('gamegen needs Python %d.%d or newer, and this is Python %d.%d; install a newer one, '
+         'or name it: make demo PYTHON=/path/to/python3' % (OLDEST + here))
 
 # --- what is wanted, and what is there
 
@@ -61,7 +78,10 @@ def requirements(extra=''):
     if key not in cfg['DEFAULT']: stop('settings.ini has no %r; known extras: dev, docs, play.' % key)
     return [o.strip() for o in cfg['DEFAULT'][key].splitlines() if o.strip()]
 
-def build_requirements(): return re.findall(r'"(.+?)"', re.search(r'^requires = \[(.*?)\]', text('pyproject.toml'), re.M|re.S).group(1))
+def build_requirements():
+    "What pyproject.toml needs to build"
+    found = re.search(r'^requires = \[(.*?)\]', text('pyproject.toml'), re.M | re.S)
+    return re.findall(r'"(.+?)"', found.group(1))
 
 def digest(*parts): return hashlib.sha256('\n'.join(parts).encode('utf-8')).hexdigest()[:16]
 
@@ -72,8 +92,10 @@ def stamps(venv):
     except (OSError, ValueError): return {}
 
 def stamp(venv, **new):
+    "Remember the hashes `new` of what was installed"
     path = os.path.join(venv, '.gamegen-stamps')
-    with open(path+'.tmp', 'w') as f: f.writelines('%s %s\n' % o for o in sorted(dict(stamps(venv), **new).items()))
+    rows = sorted(dict(stamps(venv), **new).items())
+    with open(path+'.tmp', 'w') as f: f.writelines('%s %s\n' % o for o in rows)
     os.replace(path+'.tmp', path)
 
 def existing(path):
@@ -83,50 +105,80 @@ def existing(path):
     return path
 
 def check_disk(venv):
-    "Stop unless the file systems of `venv` and of pip's temporary files have room for a first installation"
+    "Stop unless the disks of `venv` and of pip's temporary files have room for an installation"
+    folders = {}
     needs = {}
     for path, need in ((venv, DISK), (tempfile.gettempdir(), FETCH)):
-        d = existing(path)
-        dev = os.stat(d).st_dev
-        needs[dev] = (d if path == venv else needs.get(dev, (d,))[0], needs.get(dev, (d, 0))[1] + need)
-    for d, need in needs.values():
-        free = shutil.disk_usage(d).free
-        if free < need: stop('a first installation needs about %.0f GB free at %s, and %.1f GB are; make room and try again.' % (need/GB, d, free/GB))
+        folder = existing(path)
+        device = os.stat(folder).st_dev
+        folders.setdefault(device, folder)
+        needs[device] = needs.get(device, 0) + need
+    for device, need in needs.items():
+        free = shutil.disk_usage(folders[device]).free
+        if free >= need: continue
+        stop('a first installation needs about %.0f GB free at %s, and %.1f GB are; make room and '
+             'try again.' % (need/GB, folders[device], free/GB))
 
 # --- pip, with its progress
+
+UNITS = {'k':1e3, 'M':1e6, 'G':1e9}
+FETCHED = re.compile(r'\s*(?:Downloading|Using cached) (?:\S*/)?(\S+?)-\d\S* \(([\d.]+) (k|M|G)B\)')
 
 class Progress:
     "How far pip is: first by the bytes it has fetched, then by the space that it has filled"
     share = .5  # of the time goes into fetching
     def __init__(self, what, big, venv):
-        self.what, self.big, self.venv, self.start, self.now = what, big, venv, time.time(), 'resolving'
-        self.bytes, self.free0, self.tty, self.shown, self.done = 0., None, sys.stdout.isatty(), 0, False
+        self.what = what
+        self.big = big
+        self.venv = venv
+        self.start = time.time()
+        self.now = 'resolving'
+        self.bytes = 0.
+        self.free0 = None
+        self.tty = sys.stdout.isatty()
+        self.shown = 0
+        self.done = False
         self.thread = threading.Thread(target=self.tick, daemon=True)
         self.thread.start()
 
     def line(self, l):
-        m = re.match(r'\s*(?:Downloading|Using cached) (?:\S*/)?(\S+?)-\d\S* \(([\d.]+) (k|M|G)B\)', l)
+        "Take note of a line that pip wrote"
+        m = FETCHED.match(l)
         if m and '.metadata ' not in l:
-            self.bytes += float(m.group(2)) * {'k':1e3, 'M':1e6, 'G':1e9}[m.group(3)]
+            self.bytes += float(m.group(2))*UNITS[m.group(3)]
             self.now = 'fetching %s (%s %sB)' % m.groups()
-        elif l.startswith('Installing collected'): self.now, self.free0 = 'installing', shutil.disk_usage(self.venv).free
+        elif l.startswith('Installing collected'):
+            self.now = 'installing'
+            self.free0 = shutil.disk_usage(self.venv).free
 
     def fraction(self):
+        "How much is done, from 0 to 1"
         if self.free0 is None: return self.share*min(self.bytes/FETCH, .99)
-        return self.share + (1-self.share)*min(max(self.free0 - shutil.disk_usage(self.venv).free, 0)/(1.2*DISK), .99)
+        filled = max(self.free0 - shutil.disk_usage(self.venv).free, 0)
+        return self.share + (1 - self.share)*min(filled/(1.2*DISK), .99)
+
+    def message(self, gone):
+        "The bar, the time, and what is going on"
+        f = self.fraction() if self.big else 0
+        left = ', about 3 to 5 min in all' if self.big else ''
+        if f > .05: left = ', about %s left' % clock(gone*(1 - f)/f + 1)
+        full = int(24*f)
+        bar = '[%s%s] %2d %% ' % ('#'*full, '.'*(24 - full), 100*f) if self.big else ''
+        return '  %s%s gone%s: %s' % (bar, clock(gone), left, self.now)
 
     def show(self):
-        gone, f = time.time() - self.start, self.fraction() if self.big else 0
-        left = ', about %s left' % clock(gone*(1-f)/f + 1) if f > .05 else ', about 3 to 5 min in all' if self.big else ''
-        bar = '[%s%s] %2d %% ' % ('#'*int(24*f), '.'*(24-int(24*f)), 100*f) if self.big else ''
-        msg = '  %s%s gone%s: %s' % (bar, clock(gone), left, self.now)
+        gone = time.time() - self.start
         if self.tty:
             width = shutil.get_terminal_size().columns - 1
-            print('\r' + msg[:width].ljust(width), end='', flush=True)
-        elif gone - self.shown >= 15: self.shown = gone; say(msg)
+            print('\r' + self.message(gone)[:width].ljust(width), end='', flush=True)
+        elif gone - self.shown >= 15:
+            self.shown = gone
+            say(self.message(gone))
 
     def tick(self):
-        while not self.done: self.show(); time.sleep(.5)
+        while not self.done:
+            self.show()
+            time.sleep(.5)
 
     def close(self):
         self.done = True
@@ -134,45 +186,67 @@ class Progress:
         if self.tty: print('\r' + ' '*(shutil.get_terminal_size().columns-1) + '\r', end='')
         return time.time() - self.start
 
-def pip(venv, what, args, big=False):
-    "Run `pip install args`; on failure show the end of what it said"
-    say(what + ' ...')
-    cmd = [os.path.join(venv, BIN, 'python'), '-m', 'pip', 'install', '--progress-bar', 'off', '--disable-pip-version-check'] + args
-    log, prog, lines = os.path.join(venv, 'pip.log'), Progress(what, big, venv), []
+def run_pip(cmd, log, prog):
+    "Run pip, its words into the file `log`: its exit status and its lines"
     env = dict(os.environ, PIP_NO_INPUT='1', PYTHONUNBUFFERED='1')
     env.pop('PIP_REQUIRE_VIRTUALENV', None)
-    proc = subprocess.Popen(cmd, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    proc = subprocess.Popen(cmd, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             universal_newlines=True, errors='replace')
+    lines = []
     try:
         with open(log, 'a') as f:
             for l in proc.stdout:
-                f.write(l); f.flush()
-                lines.append(l.rstrip()); prog.line(l)
-        rc = proc.wait()
-    except BaseException: proc.kill(); raise
+                f.write(l)
+                f.flush()
+                lines.append(l.rstrip())
+                prog.line(l)
+        return proc.wait(), lines
+    except BaseException:
+        proc.kill()
+        raise
+
+def pip(venv, what, args, big=False):
+    "Run `pip install args`; on failure show the end of what it said"
+    say(what + ' ...')
+    python = os.path.join(venv, BIN, 'python')
+    quiet = ['--progress-bar', 'off', '--disable-pip-version-check']
+    log = os.path.join(venv, 'pip.log')
+    prog = Progress(what, big, venv)
+    try: rc, lines = run_pip([python, '-m', 'pip', 'install'] + quiet + args, log, prog)
     finally: secs = prog.close()
     if rc:
         say('\n'.join('  | ' + (o if len(o) < 200 else o[:197] + '...') for o in lines[-20:]))
+        doing = what[0].lower() + what[1:].split(' (')[0]
         stop('pip failed (exit %d) while %s; the end of what it said is above, all of it in %s'
-             % (rc, what[0].lower() + what[1:].split(' (')[0], os.path.relpath(log, ROOT)))
+             % (rc, doing, os.path.relpath(log, ROOT)))
     say('  done in ' + clock(secs))
 
 # --- the environment
 
 def make_venv(venv, python):
-    say('Making %s with Python %d.%d (%s) ...' % ((os.path.relpath(venv, ROOT) if venv == VENV else venv,) + version_of(python) + (python,)))
-    res = subprocess.run([python, '-m', 'venv', '--clear', venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if res.returncode:
-        say('\n'.join('  | ' + o for o in res.stdout.decode('utf-8', 'replace').splitlines()[-8:]))
-        stop('%s could not make a virtual environment; on Debian and Ubuntu install python%d.%d-venv.' % ((python,) + version_of(python)))
+    "An empty environment"
+    name = os.path.relpath(venv, ROOT) if venv == VENV else venv
+    version = version_of(python)
+    say('Making %s with Python %d.%d (%s) ...' % ((name,) + version + (python,)))
+    cmd = [python, '-m', 'venv', '--clear', venv]
+    res = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if not res.returncode: return
+    lines = res.stdout.decode('utf-8', 'replace').splitlines()
+    say('\n'.join('  | ' + o for o in lines[-8:]))
+    stop('%s could not make a virtual environment; on Debian and Ubuntu install python%d.%d-venv.'
+         % ((python,) + version))
 
 def cached_venv(cache, python):
     "The environment in `cache` for these requirements, with .venv linked to it"
-    key = digest(*build_requirements() + [l for o in ['', 'dev', 'play', 'docs'] for l in requirements(o)])
-    venv = os.path.join(os.path.abspath(os.path.expanduser(cache)), 'env-%d.%d-%s' % (version_of(python) + (key,)))
-    os.makedirs(os.path.dirname(venv), exist_ok=True)
+    every = [l for o in ['', 'dev', 'play', 'docs'] for l in requirements(o)]
+    key = digest(*build_requirements() + every)
+    folder = os.path.abspath(os.path.expanduser(cache))
+    venv = os.path.join(folder, 'env-%d.%d-%s' % (version_of(python) + (key,)))
+    os.makedirs(folder, exist_ok=True)
     if os.path.isdir(VENV) and not os.path.islink(VENV):
-        stop('GAMEGEN_ENV_CACHE is set, but .venv is a folder of its own; delete it or unset GAMEGEN_ENV_CACHE.')
+        stop('GAMEGEN_ENV_CACHE is set, but .venv is a folder of its own; '
+             'delete it or unset GAMEGEN_ENV_CACHE.')
     if os.path.islink(VENV) and os.readlink(VENV) != venv: os.remove(VENV)
     if not os.path.islink(VENV): os.symlink(venv, VENV)
     return venv
@@ -187,24 +261,34 @@ def drop_old(cache, keep, days=14):
             say('Deleting %s, unused for %d days ...' % (d, age//86400))
             shutil.rmtree(d, ignore_errors=True)
 
+def install_requirements(venv, new, first):
+    "Install the requirements of the extras `new`, 'base' among them"
+    every = [l for o in new for l in requirements('' if o == 'base' else o)]
+    names = ' and '.join('run-time requirements' if o == 'base' else o + ' extra' for o in new)
+    size = ' (about %.0f GB to fetch, %.0f GB on disk, 3 to 5 minutes)' % (FETCH/GB, DISK/GB)
+    tight = shutil.disk_usage(venv).free < DISK + 2*FETCH  # no room to keep the downloads as well
+    options = ['--prefer-binary'] + (['--no-cache-dir'] if first and tight else [])
+    pip(venv, 'Installing the ' + names + (size if first else ''),
+        options + build_requirements() + every, big=first)
+
 def install(venv, python, extras):
-    there, old = version_of(os.path.join(venv, BIN, 'python')), stamps(venv)
+    "Bring the environment up to date"
+    exe = os.path.join(venv, BIN, 'python')
+    there = version_of(exe)
+    old = stamps(venv)
     stale = there is None or (python and version_of(python) != there)
     if stale or 'base' not in old: check_disk(venv)
-    if stale: make_venv(venv, python or find_python()); old = {}
-    v = '%d.%d' % version_of(os.path.join(venv, BIN, 'python'))
+    if stale:
+        make_venv(venv, python or find_python())
+        old = {}
+    v = '%d.%d' % version_of(exe)
     wanted = {o or 'base': digest(v, *build_requirements() + requirements(o)) for o in [''] + extras}
     new = [o for o in wanted if old.get(o) != wanted[o]]
     if new:
-        first = 'base' not in old
-        if first: check_disk(venv)
-        reqs = build_requirements() + [l for o in new for l in requirements('' if o == 'base' else o)]
-        size = ' (about %.0f GB to fetch, %.0f GB on disk, 3 to 5 minutes)' % (FETCH/GB, DISK/GB) if first else ''
-        names = ' and '.join('run-time requirements' if o == 'base' else o + ' extra' for o in new)
-        tight = shutil.disk_usage(venv).free < DISK + 2*FETCH  # no room to keep the downloads as well
-        pip(venv, 'Installing the ' + names + size, ['--prefer-binary'] + ['--no-cache-dir']*(first and tight) + reqs, big=first)
+        install_requirements(venv, new, 'base' not in old)
         stamp(venv, **{o: wanted[o] for o in new})
-    here = digest(ROOT, *[text(o) for o in ('settings.ini', 'setup.py', 'pyproject.toml', 'gamegen/__init__.py')])
+    sources = ('settings.ini', 'setup.py', 'pyproject.toml', 'gamegen/__init__.py')
+    here = digest(ROOT, *[text(o) for o in sources])
     if stamps(venv).get('editable') != here:
         pip(venv, 'Installing gamegen itself', ['--no-deps', '--no-build-isolation', '-e', '.'])
         stamp(venv, editable=here)
@@ -214,11 +298,13 @@ def main(extras):
     for o in extras: requirements(o)
     cache = os.environ.get('GAMEGEN_ENV_CACHE')
     if os.path.islink(VENV) and not os.path.exists(VENV): os.remove(VENV)
-    if not cache: return install(VENV, find_python() if os.environ.get('PYTHON') else None, extras)
-    python = find_python()
+    python = find_python() if cache or os.environ.get('PYTHON') else None
+    if not cache: return install(VENV, python, extras)
     venv = cached_venv(cache, python)
     with open(venv + '.lock', 'w') as f:
-        try: import fcntl; fcntl.flock(f, fcntl.LOCK_EX)
+        try:
+            import fcntl
+            fcntl.flock(f, fcntl.LOCK_EX)
         except ImportError: pass
         install(venv, python, extras)
         drop_old(os.path.dirname(venv), venv)
@@ -226,4 +312,6 @@ def main(extras):
 if __name__ == '__main__':
     try: main(sys.argv[1:])
     except KeyboardInterrupt: sys.exit('\nstopped; run the same command again to go on')
-    except OSError as e: stop('%s; the environment is not finished, run the same command again when that is mended.' % e)
+    except OSError as e:
+        stop('%s; the environment is not finished, run the same command again when that is '
+             'mended.' % e)

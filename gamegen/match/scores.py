@@ -9,10 +9,6 @@ __all__ = ['gait_auc', 'window_features', 'window_auc', 'spectrum_tv', 'transiti
 # %% ../../nbs/match/03_scores.ipynb #0f191e0e
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr, wasserstein_distance
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import f1_score
-from threadpoolctl import threadpool_limits
 
 from ..core import DataError
 from ..data import RATE
@@ -43,15 +39,17 @@ def gait_auc(
     return two_sample_auc(a.iloc[i], b.iloc[j], seed=seed)
 
 # %% ../../nbs/match/03_scores.ipynb #daed04c5
-def _window(gaits):
+def _joined_features(gaits):
     "How the gaits of a window differ and how they join"
     ys = [np.log(np.maximum(g, .1)) for g in gaits]
     mean,sd,n = (np.array([f(y) for y in ys]) for f in (np.mean, np.std, len))
     jump = np.abs([b[0] - a[-1] for a,b in zip(ys, ys[1:])])
-    return dict(means_sd=mean.std(), means_step=np.abs(np.diff(mean)).mean(), sds_sd=sd.std(),
-                sds_step=np.abs(np.diff(sd)).mean(), lengths_sd=np.log(n).std(),
-                jump_mean=jump.mean(), jump_median=np.median(jump),
-                **{f'{k}_{i}':x for k,v in dict(level=mean, spread=sd, size=n).items() for i,x in enumerate(v)})
+    res = dict(means_sd=mean.std(), means_step=np.abs(np.diff(mean)).mean(), sds_sd=sd.std())
+    res |= dict(sds_step=np.abs(np.diff(sd)).mean(), lengths_sd=np.log(n).std())
+    res |= dict(jump_mean=jump.mean(), jump_median=np.median(jump))
+    for k,v in dict(level=mean, spread=sd, size=n).items():
+        res |= {f'{k}_{i}':x for i,x in enumerate(v)}
+    return res
 
 def window_features(
     match,      # Gaits
@@ -61,7 +59,8 @@ def window_features(
     if size < 2: raise DataError(f'size: is {size}; expected at least 2')
     xs = _norms(match, least=size)
     wins = [xs[i:i+size] for i in range(0, len(xs)-size+1, size)]
-    return pd.concat([series_features([np.concatenate(w) for w in wins]), pd.DataFrame(map(_window, wins))], axis=1)
+    signal = series_features([np.concatenate(w) for w in wins])
+    return pd.concat([signal, pd.DataFrame(map(_joined_features, wins))], axis=1)
 
 # %% ../../nbs/match/03_scores.ipynb #96fb0778
 def window_auc(
@@ -70,12 +69,13 @@ def window_auc(
     seed:int=0, # Of the draw and the folds
     size:int=5, # Gaits in a window
 ) -> float:
-    "Two-sample AUC of windows of consecutive gaits, as many from each side: 0.5 (cannot be told apart) to 1"
+    "Two-sample AUC of windows of consecutive gaits: 0.5 (cannot be told apart) to 1"
     a = window_features(real, size)
     b = window_features(fake, size)
     n = min(len(a), len(b))
     rng = np.random.default_rng(seed)
-    return two_sample_auc(*(o.iloc[rng.permutation(len(o))[:n]] for o in (a, b)), seed=seed)
+    drawn = [o.iloc[rng.permutation(len(o))[:n]] for o in (a, b)]
+    return two_sample_auc(*drawn, seed=seed)
 
 # %% ../../nbs/match/03_scores.ipynb #70081dce
 def spectrum_tv(
@@ -83,28 +83,43 @@ def spectrum_tv(
     fake, # Gaits of a generated one
 ) -> float:
     "Total variation between the two mean spectra, each with sum 1: 0 (same) to 1"
-    p,q = (mean_spectrum(_norms(m, k))[1] for m,k in ((real, 'real'), (fake, 'fake')))
-    if not (p.sum() > 0 and q.sum() > 0): raise DataError('spectrum_tv: no gait varies; expected a signal')
+    p = mean_spectrum(_norms(real, 'real'))[1]
+    q = mean_spectrum(_norms(fake, 'fake'))[1]
+    if not (p.sum() > 0 and q.sum() > 0):
+        raise DataError('spectrum_tv: no gait varies; expected a signal')
     return float(np.abs(p/p.sum() - q/q.sum()).sum()/2)
+
+def _pair_shares(match, name):
+    _norms(match, name, 2)
+    labels = _labels(match)
+    return pd.Series(list(zip(labels, labels[1:]))).value_counts(normalize=True)
 
 def transition_tv(
     real, # Gaits of a real match, at least 2
     fake, # Gaits of a generated one, at least 2
 ) -> float:
     "Total variation between the shares of pairs of successive actions: 0 (same) to 1"
-    for m,k in ((real, 'real'), (fake, 'fake')): _norms(m, k, 2)
-    p,q = (pd.Series(list(zip(_labels(m), _labels(m)[1:]))).value_counts(normalize=True) for m in (real, fake))
-    return float(p.sub(q, fill_value=0).abs().sum()/2)
+    gap = _pair_shares(real, 'real').sub(_pair_shares(fake, 'fake'), fill_value=0)
+    return float(gap.abs().sum()/2)
 
 def length_w1(
     real, # Gaits of a real match
     fake, # Gaits of a generated one
 ) -> float:
     "Wasserstein-1 distance of the lengths of gaits, in samples: 0 (same) upwards"
-    return float(wasserstein_distance(*([len(x) for x in _norms(m, k)] for m,k in ((real, 'real'), (fake, 'fake')))))
+    from scipy.stats import wasserstein_distance
+    a = [len(x) for x in _norms(real, 'real')]
+    b = [len(x) for x in _norms(fake, 'fake')]
+    return float(wasserstein_distance(a, b))
 
 # %% ../../nbs/match/03_scores.ipynb #150a2e5a
-def _rank(x, y): return float(spearmanr(x, y)[0]) if len(x) > 4 and np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan
+def _rank(x, y):
+    "Spearman's rank correlation, NaN where it cannot be told"
+    from scipy.stats import spearmanr
+    if len(x) <= 4 or np.ptp(x) == 0 or np.ptp(y) == 0: return np.nan
+    return float(spearmanr(x, y)[0])
+
+def _ratio(a, b): return float(a/b) if b > 0 else np.nan
 
 def memory_figures(
     match, # Gaits, at least 2
@@ -115,16 +130,16 @@ def memory_figures(
     l = _labels(match)
     mean = np.array([x.mean() for x in xs])
     n = np.array([len(x) for x in xs])
-    stays = {k:(l[:-1] == k) & (l[1:] == k) for k in ('run', 'walk')}
-    res = {f'lasting_{k}':_rank(mean[:-1][w], mean[1:][w]) for k,w in stays.items()}
+    res = {}
+    for k in ('run', 'walk'):
+        stays = (l[:-1] == k) & (l[1:] == k)
+        res[f'lasting_{k}'] = _rank(mean[:-1][stays], mean[1:][stays])
     res['lasting_all'] = _rank(mean[:-1], mean[1:])
-    res |= {f'length_mean_{k}':_rank(n[l == k], mean[l == k]) for k in ('run', 'walk')}
+    for k in ('run', 'walk'): res[f'length_mean_{k}'] = _rank(n[l == k], mean[l == k])
     jump = np.median([abs(b[0] - a[-1]) for a,b in zip(xs, xs[1:])])
     step = np.median(np.abs(np.concatenate([np.diff(x) for x in xs])))
-    flat = np.concatenate(ys)
     level = np.repeat([y.mean() for y in ys], n)
-    return dict(res, jump=float(jump/step) if step > 0 else np.nan,
-                between=float(level.var()/flat.var()) if flat.var() > 0 else np.nan)
+    return dict(res, jump=_ratio(jump, step), between=_ratio(level.var(), np.concatenate(ys).var()))
 
 # %% ../../nbs/match/03_scores.ipynb #e5510d75
 def _shapes(match):
@@ -152,29 +167,37 @@ def copy_figures(
     held_out, # Real gaits that it has not seen; None where it has seen them all
     fake,     # Gaits of a generated match
 ) -> dict:
-    "Signs of copied shapes, as `metrics.copies` has them; `exact`: share of gaits with 8 samples of the training match"
+    "Signs of copied shapes (`metrics.copies`), and the share of gaits with 8 `exact` samples"
     for m,k in ((train, 'train'), (fake, 'fake')): _norms(m, k, 2)
     a,b = _halves(train)
     pairs = [(train, held_out)] if held_out is not None else [(a, b), (b, a)]
-    res = pd.DataFrame([copies(_shapes(t), _shapes(h), _shapes(fake)) for t,h in pairs]).mean().to_dict()
-    if len(pairs) == 2: del res['dcr_excess']      # what one half has too much the other has too little
+    rows = [copies(_shapes(t), _shapes(h), _shapes(fake)) for t,h in pairs]
+    res = pd.DataFrame(rows).mean().to_dict()
+    if len(pairs) == 2: del res['dcr_excess']   # what one half has too much the other has too little
     known = _pieces([np.concatenate(_norms(train))])[0]
-    return dict(res, exact=float(np.mean([bool(p & known) for p in _pieces(_norms(fake))])))
+    found = [bool(p & known) for p in _pieces(_norms(fake))]
+    return dict(res, exact=float(np.mean(found)))
 
 # %% ../../nbs/match/03_scores.ipynb #7628816d
+def _named(a, labels, b):
+    "Labels of the rows `b` by trees that know the rows `a`"
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+    if len(set(labels)) == 1: return np.repeat(labels[:1], len(b))
+    how = dict(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False)
+    with threadpool_limits(1):
+        return HistGradientBoostingClassifier(**how, random_state=0).fit(a, labels).predict(b)
+
 def transfer_f1(
     train, # Gaits to learn from
     test,  # Gaits to name
 ) -> float:
     "Macro F1 of a classifier of actions, over the actions that occur in `test`"
+    from sklearn.metrics import f1_score
     a = series_features(_norms(train, 'train'))
     b = series_features(_norms(test, 'test'))
-    x,y = _labels(train),_labels(test)
-    if len(set(x)) == 1: guess = np.repeat(x[:1], len(y))
-    else:
-        trees = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False,
-                                               random_state=0)
-        with threadpool_limits(1): guess = trees.fit(a, x).predict(b)
+    y = _labels(test)
+    guess = _named(a, _labels(train), b)
     return float(f1_score(y, guess, labels=sorted(set(y)), average='macro', zero_division=0))
 
 _rare = ('pass', 'cross', 'shot', 'tackle')
@@ -184,10 +207,11 @@ def suspicious_runs(
     size:int=5, # Gaits of one rare action in a row that no player makes
 ) -> float:
     "Runs of at least `size` passes, crosses, shots or tackles, an hour"
-    seconds = sum(map(len, _norms(match)))/RATE
+    hours = sum(map(len, _norms(match)))/RATE/3600
     l = _labels(match)
     edge = np.flatnonzero(np.r_[True, l[1:] != l[:-1], True])
-    return float(sum(n >= size and l[i] in _rare for i,n in zip(edge, np.diff(edge)))*3600/seconds)
+    runs = zip(l[edge[:-1]], np.diff(edge))
+    return float(sum(k in _rare and n >= size for k,n in runs)/hours)
 
 # %% ../../nbs/match/03_scores.ipynb #5f495eed
 def _own(match): return dict(memory_figures(match), suspicious=suspicious_runs(match))
@@ -198,10 +222,11 @@ def match_scores(
     seed:int=0, # Of draws and folds
 ) -> dict:
     "All figures of a generated match"
-    return dict(gait_auc=gait_auc(real, fake, seed), window_auc=window_auc(real, fake, seed),
-                spectrum_tv=spectrum_tv(real, fake), acf=acf_distance(_norms(real), _norms(fake)),
-                transition_tv=transition_tv(real, fake), length_w1=length_w1(real, fake),
-                transfer_f1=transfer_f1(fake, real), **_own(fake), **copy_figures(real, None, fake))
+    res = dict(gait_auc=gait_auc(real, fake, seed), window_auc=window_auc(real, fake, seed))
+    res |= dict(spectrum_tv=spectrum_tv(real, fake), acf=acf_distance(_norms(real), _norms(fake)))
+    res |= dict(transition_tv=transition_tv(real, fake), length_w1=length_w1(real, fake))
+    res |= dict(transfer_f1=transfer_f1(fake, real), **_own(fake))
+    return res | copy_figures(real, None, fake)
 
 # %% ../../nbs/match/03_scores.ipynb #8efc8b87
 def _memoriser(match, seed, size=5):
@@ -210,6 +235,12 @@ def _memoriser(match, seed, size=5):
     n = len(match)
     at = rng.integers(0, n - size + 1, -(-n//size))
     return [g for i in at for g in match[i:i+size]][:n]
+
+def _floors(real, n):
+    "Scores of the real match alone, of its halves, and of a memoriser, with `n` seeds"
+    halves = [match_scores(*_halves(real, shift=3*s), s) for s in range(n)]
+    copied = [match_scores(real, _memoriser(real, s), s) for s in range(n)]
+    return {'real':[_own(real)], 'real vs real':halves, 'memoriser':copied}
 
 def _cell(v, digits):
     v = [o for o in v if np.isfinite(o)]
@@ -229,13 +260,8 @@ def score_table(
             raise DataError(f'fakes: {k!r} is the name of a floor; expected another')
         if not ms or isinstance(ms[0], dict):
             raise DataError(f'{k}: expected a list of matches, each a list of gaits')
-    rows = {}
-    n = max([len(o) for o in fakes.values()], default=1)
-    if floors:
-        rows['real'] = [_own(real)]
-        rows['real vs real'] = [match_scores(*_halves(real, shift=3*s), s) for s in range(n)]
-        rows['memoriser'] = [match_scores(real, _memoriser(real, s), s) for s in range(n)]
-    for k,ms in fakes.items():
-        rows[k] = [match_scores(real, m, s) for s,m in enumerate(ms)]
+    rows = _floors(real, max(map(len, fakes.values()), default=1)) if floors else {}
+    for k,ms in fakes.items(): rows[k] = [match_scores(real, m, s) for s,m in enumerate(ms)]
     names = max((v[0] for v in rows.values()), key=len, default={})
-    return pd.DataFrame({k:{c:_cell([o[c] for o in v if c in o], digits) for c in names} for k,v in rows.items()}).T
+    def row(v): return {c:_cell([o[c] for o in v if c in o], digits) for c in names}
+    return pd.DataFrame({k:row(v) for k,v in rows.items()}).T

@@ -8,6 +8,7 @@ __all__ = ['KEYS', 'maze_state', 'maze_expert', 'maze_random', 'maze_game', 'sta
 # %% ../../nbs/play/05_maze.ipynb #b8ade8f1
 import heapq, json, math, random, re, subprocess, sys, time
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from ..core import ConfigError, DataError, bundled
@@ -24,12 +25,13 @@ _HALF = 28  # cells across and down, units a cell, how far and (degrees) wide a 
 def maze_state(
     title:str, # Of the game's window
 ) -> dict:
-    "Score, step, player `p`, star `t`, guards `g` [x, y, degrees], times caught `c`, seed `s`, over `o`, `wall` by row"
+    "Score, step, player `p`, star `t`, guards `g`, times caught `c`, seed `s`, over `o`, `wall`"
     m = re.search(r'Sneak score=(-?\d+) step=(\d+) (\{.*\})', title)
     if not m: raise DataError(f'{title[:60]!r}: not the title of Sneak')
     d = json.loads(m[3])
     bits = bin(int('1' + d.pop('w'), 16))[3:3 + _W*_H]
-    return dict(d, score=int(m[1]), step=int(m[2]), wall=[bits[i:i+_W] for i in range(0, _W*_H, _W)])
+    wall = [bits[i:i+_W] for i in range(0, _W*_H, _W)]
+    return dict(d, score=int(m[1]), step=int(m[2]), wall=wall)
 
 # %% ../../nbs/play/05_maze.ipynb #b4b3c2fa
 def _wall(s, x, y): return s['wall'][y][x] == '1'
@@ -38,7 +40,8 @@ def _mid(i): return i*_C + _C/2
 def _clear(s, x0, y0, x1, y1):
     "Is there no wall between two points?"
     n = math.ceil(math.hypot(x1 - x0, y1 - y0)/4)
-    return not any(_wall(s, int((x0 + (x1 - x0)*i/n)//_C), int((y0 + (y1 - y0)*i/n)//_C)) for i in range(1, n))
+    cell = lambda a, b, i: int((a + (b - a)*i/n)//_C)
+    return not any(_wall(s, cell(x0, x1, i), cell(y0, y1, i)) for i in range(1, n))
 
 def _risk(s, x, y):
     "How dangerous a cell is, in steps that it is worth going round it"
@@ -56,15 +59,14 @@ def _risk(s, x, y):
     return risk
 
 # %% ../../nbs/play/05_maze.ipynb #3a8bb18c
-def maze_expert(
-    s:dict, # As `maze_state` gives it
-) -> set:
-    "Keys that an expert holds in this state"
-    at = (int(s['p'][0]//_C), int(s['p'][1]//_C))
-    star = (int(s['t'][0]//_C), int(s['t'][1]//_C))
-    cost = {}
-    def risk(c): return cost[c] if c in cost else cost.setdefault(c, _risk(s, *c))
-    near = lambda c: [(c[0]+dx, c[1]+dy) for dx,dy in ((1,0), (0,1), (-1,0), (0,-1)) if not _wall(s, c[0]+dx, c[1]+dy)]
+def _near(s, c):
+    "The free cells beside a cell"
+    x,y = c
+    beside = [(x + 1, y), (x, y + 1), (x - 1, y), (x, y - 1)]
+    return [o for o in beside if not _wall(s, *o)]
+
+def _route(s, at, star, risk):
+    "From which cell each one is reached, on the cheapest way to the star (Dijkstra)"
     best = {at:0}
     came = {}
     heap = [(0, at)]
@@ -72,19 +74,37 @@ def maze_expert(
         d,c = heapq.heappop(heap)
         if c == star: break
         if d > best[c]: continue
-        for n in near(c):
-            if (new := d + 1 + risk(n)) < best.get(n, math.inf): best[n],came[n] = new,c; heapq.heappush(heap, (new, n))
+        for n in _near(s, c):
+            new = d + 1 + risk(n)
+            if new >= best.get(n, math.inf): continue
+            best[n] = new
+            came[n] = c
+            heapq.heappush(heap, (new, n))
+    return came
+
+# %% ../../nbs/play/05_maze.ipynb #3a8bb18d
+def maze_expert(
+    s:dict, # As `maze_state` gives it
+) -> set:
+    "Keys that an expert holds in this state"
+    at = (int(s['p'][0]//_C), int(s['p'][1]//_C))
+    star = (int(s['t'][0]//_C), int(s['t'][1]//_C))
+    risk = lru_cache(None)(lambda c: _risk(s, *c))
+    came = _route(s, at, star, risk)
     to = star
     while came.get(to, at) != at: to = came[to]
     if to != at and risk(to) >= 20 and risk(to) > risk(at):
-        to = min([at, *near(at)], key=lambda c: risk(c) + .1*(c != at))
+        to = min([at, *_near(s, at)], key=lambda c: risk(c) + .1*(c != at))
     dx = _mid(to[0]) - s['p'][0]
     dy = _mid(to[1]) - s['p'][1]
     return {k for k,far in (('right', dx), ('left', -dx), ('down', dy), ('up', -dy)) if far >= 2}
 
 class maze_random:
     "A player who knows nothing: holds one or two keys for a third of a second or so, then others"
-    def __init__(self, seed=0): self.rng,self.keys,self.until = random.Random(seed),set(),0
+    def __init__(self, seed=0):
+        self.rng = random.Random(seed)
+        self.keys = set()
+        self.until = 0
     def __call__(self, s):
         if s['step'] >= self.until or s['step'] < self.until - 20:
             self.keys = set(self.rng.sample(KEYS, self.rng.choice((1, 1, 1, 2))))
@@ -106,8 +126,10 @@ def maze_game(
     query = f'seed={seed}&steps={steps}&rate={rate}&guards={guards}'
     restart = lambda seed: [*('' if seed is None else str(seed)), 'r']
     with virtual_screen((340, 260)), browser_game(page, 'Sneak score', query):
-        with ScreenGame(KEYS, 'Sneak score', size=size, done='"o":1', restart=restart, **kw) as g: yield g
+        with ScreenGame(KEYS, 'Sneak score', size=size, done='"o":1', restart=restart, **kw) as g:
+            yield g
 
+# %% ../../nbs/play/05_maze.ipynb #b7823762
 def start_maze(
     game, # A `ScreenGame` of Sneak
     seed, # Level
@@ -150,13 +172,16 @@ def record_maze(
     "Record a player of Sneak, a session for each level"
     if seconds <= 0: raise ConfigError(f'seconds: expected more than 0; got {seconds}')
     policy = policy or maze_expert
-    code = 'import json, sys; from gamegen.play.capture import record_screen; record_screen(**json.loads(sys.argv[1]))'
+    code = ('import json, sys; from gamegen.play.capture import record_screen; '
+            'record_screen(**json.loads(sys.argv[1]))')
     with maze_game(steps=int(seconds + 20)*30, limit=3600) as g:
         for i,seed in enumerate(seeds, 1):
-            how = f'gamegen.play.maze.record_maze: {getattr(policy, "__name__", "a player")} at level {seed}'
-            what = dict(out=str(Path(out)/f'maze-{i}'), game='sneak', keys=KEYS, window='Sneak score', size=size,
-                        seconds=seconds, how=how)
+            who = getattr(policy, '__name__', 'a player')
+            how = f'gamegen.play.maze.record_maze: {who} at level {seed}'
+            what = dict(out=str(Path(out)/f'maze-{i}'), game='sneak', keys=KEYS,
+                        window='Sneak score', size=size, seconds=seconds, how=how)
             start_maze(g, seed)
             p = subprocess.Popen([sys.executable, '-c', code, json.dumps(what)])
             while p.poll() is None: play_maze(g, policy, seconds=.2)
-            if p.returncode: raise DataError(f"{what['out']}: the recorder ended with status {p.returncode}")
+            if p.returncode:
+                raise DataError(f"{what['out']}: the recorder ended with status {p.returncode}")

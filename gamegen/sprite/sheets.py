@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..core import ConfigError, DataError, atomic_write
+from ..core import ConfigError, DataError, atomic_write, check_range
 from ..images import as_mode, open_image
 from .data import clear
 
@@ -30,20 +30,41 @@ def as_cycle(
     loop=True, # Likewise: does it start again?
 ) -> Cycle:
     "A cycle, checked; what cannot be seen has no colour"
-    if isinstance(frames, Cycle): frames,ms,loop = frames
-    else: ms = (round(1000/fps),)*len(frames)
-    x = np.asarray(frames)
+    if not isinstance(frames, Cycle): frames = Cycle(frames, (round(1000/fps),)*len(frames), loop)
+    x = np.asarray(frames.frames)
+    ms = tuple(int(o) for o in frames.ms)
     if x.ndim != 4 or x.shape[1] != 4 or x.dtype != np.uint8 or not len(x):
         raise DataError(f'frames: expected bytes of shape (n,4,h,w); got {x.dtype} of shape {x.shape}')
-    if len(ms) != len(x) or min(ms) < 1: raise DataError(f'ms: expected {len(x)} times of at least 1 ms; got {ms}')
-    return Cycle(np.where(x[:, 3:] > 0, x, 0).astype(np.uint8), tuple(int(o) for o in ms), bool(loop))
+    if len(ms) != len(x) or min(ms) < 1:
+        raise DataError(f'ms: expected {len(x)} times of at least 1 ms; got {ms}')
+    return Cycle(np.where(x[:, 3:] > 0, x, 0).astype(np.uint8), ms, bool(frames.loop))
 
 # %% ../../nbs/sprite/08_sheets.ipynb #a7660a08
-def _cell(i, r, k, h, w, ms):
-    box = dict(x=k*w, y=r*h, w=w, h=h)
-    return dict(filename=str(i), frame=box, rotated=False, trimmed=False, spriteSourceSize=dict(x=0, y=0, w=w, h=h),
-                sourceSize=dict(w=w, h=h), duration=ms)
+def _cell(number, x, y, w, h, ms):
+    "The entry of a frame"
+    return dict(filename=str(number), frame=dict(x=x, y=y, w=w, h=h), rotated=False, trimmed=False,
+                spriteSourceSize=dict(x=0, y=0, w=w, h=h), sourceSize=dict(w=w, h=h), duration=ms)
 
+def _tag(name, first, n, loop):
+    "The entry of an animation"
+    tag = {'name':name, 'from':first, 'to':first + n - 1, 'direction':'forward'}
+    return tag if loop else {**tag, 'repeat':'1'}
+
+def _laid_out(cycles):
+    "Cycles of one size as a sheet with a row for each; the entries of frames and of animations"
+    h,w = next(iter(cycles.values())).frames.shape[2:]
+    cols = max(len(c.frames) for c in cycles.values())
+    sheet = np.zeros((len(cycles)*h, cols*w, 4), np.uint8)
+    cells = []
+    tags = []
+    for r,(name,c) in enumerate(cycles.items()):
+        row = c.frames.transpose(2, 0, 3, 1).reshape(h, -1, 4)
+        sheet[r*h:r*h + h, :row.shape[1]] = row
+        tags.append(_tag(name, len(cells), len(c.frames), c.loop))
+        for k,ms in enumerate(c.ms): cells.append(_cell(len(cells), k*w, r*h, w, h, ms))
+    return sheet, cells, tags
+
+# %% ../../nbs/sprite/08_sheets.ipynb #7caf735f
 def write_sheet(
     path,           # `.png` to write; its table goes beside it as `.json`
     cycles:dict,    # `{name: Cycle}`; or bytes (n,4,h,w), shown at `fps`
@@ -56,75 +77,109 @@ def write_sheet(
     if not cycles: raise DataError(f'{path}: no cycles; expected at least one')
     cycles = {str(k):as_cycle(v, fps) for k,v in cycles.items()}
     sizes = {c.frames.shape[2:] for c in cycles.values()}
-    if len(sizes) > 1: raise DataError(f'{path}: frames of {len(sizes)} sizes, {sorted(sizes)}; expected one')
-    (h,w),cols = sizes.pop(),max(len(c.frames) for c in cycles.values())
-    sheet = np.zeros((len(cycles)*h, cols*w, 4), np.uint8)
-    cells = []
-    tags = []
-    for r,(name,c) in enumerate(cycles.items()):
-        sheet[r*h:r*h + h, :len(c.frames)*w] = c.frames.transpose(2, 0, 3, 1).reshape(h, -1, 4)
-        tags.append({'name':name, 'from':len(cells), 'to':len(cells) + len(c.frames) - 1, 'direction':'forward',
-                     **({} if c.loop else {'repeat':'1'})})
-        cells += [_cell(len(cells) + k, r, k, h, w, ms) for k,ms in enumerate(c.ms)]
+    if len(sizes) > 1:
+        raise DataError(f'{path}: frames of {len(sizes)} sizes, {sorted(sizes)}; expected one')
+    sheet,cells,tags = _laid_out(cycles)
     meta = dict(app='gamegen', version='1.3', image=path.name, format='RGBA8888', scale='1',
-                size=dict(w=cols*w, h=len(cycles)*h), frameTags=tags, layers=[], slices=[])
+                size=dict(w=sheet.shape[1], h=sheet.shape[0]), frameTags=tags, layers=[], slices=[])
+    table = json.dumps(dict(frames=cells, meta=meta), indent=1)
     with atomic_write(path, overwrite) as f, atomic_write(path.with_suffix('.json'), overwrite) as g:
         Image.fromarray(sheet).save(f, 'PNG', optimize=True)
-        g.write_text(json.dumps(dict(frames=cells, meta=meta), indent=1), encoding='utf-8')
+        g.write_text(table, encoding='utf-8')
     return path
 
 # %% ../../nbs/sprite/08_sheets.ipynb #8d3f00de
+def _area(a, box):
+    "The part of an array under a box"
+    return a[box['y']:box['y'] + box['h'], box['x']:box['x'] + box['w']]
+
 def _frame(sheet, f, where):
     "One frame of a sheet, in the square it was drawn in"
-    try: b,s,o = f['frame'],f['spriteSourceSize'],f['sourceSize']
-    except (KeyError, TypeError): raise DataError(f'{where}: expected frame, spriteSourceSize and sourceSize') from None
-    if f.get('rotated'): raise DataError(f'{where}: is rotated; expected a sheet exported without rotation')
-    a = sheet[b['y']:b['y'] + b['h'], b['x']:b['x'] + b['w']]
-    out = np.zeros((o['h'], o['w'], 4), np.uint8)
-    hole = out[s['y']:s['y'] + b['h'], s['x']:s['x'] + b['w']]
-    if a.shape != (b['h'], b['w'], 4) or hole.shape != a.shape: raise DataError(f'{where}: {b} is not on the sheet')
+    try: box,at,size = f['frame'],f['spriteSourceSize'],f['sourceSize']
+    except (KeyError, TypeError):
+        raise DataError(f'{where}: expected frame, spriteSourceSize and sourceSize') from None
+    if f.get('rotated'):
+        raise DataError(f'{where}: is rotated; expected a sheet exported without rotation')
+    a = _area(sheet, box)
+    out = np.zeros((size['h'], size['w'], 4), np.uint8)
+    hole = _area(out, dict(box, x=at['x'], y=at['y']))
+    if a.shape != (box['h'], box['w'], 4) or hole.shape != a.shape:
+        raise DataError(f'{where}: {box} is not on the sheet')
     hole[:] = a
     return out
+
+# %% ../../nbs/sprite/08_sheets.ipynb #b0d230af
+class _Table(NamedTuple):
+    "What a table in Aseprite's format says"
+    image:str
+    frames:list
+    tags:list
+
+def _read_table(path):
+    "The table of a sheet; one animation named 'all' where it has no tags"
+    try:
+        d = json.loads(path.read_text(encoding='utf-8'))
+        meta = d['meta']
+        frames = d['frames']
+        frames = list(frames.values()) if isinstance(frames, dict) else frames
+        tags = meta.get('frameTags') or [{'name':'all', 'from':0, 'to':len(frames) - 1}]
+        for t in tags: t['name'], frames[t['from']:t['to'] + 1]
+        return _Table(Path(meta['image']).name, frames, tags)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise DataError(f"{path}: not a table in Aseprite's format ({type(e).__name__}: {e})") from None
+
+# %% ../../nbs/sprite/08_sheets.ipynb #5a027dfa
+def _play_order(n, direction):
+    "Frame numbers in the order in which they are shown"
+    order = list(range(n))
+    if 'reverse' in direction: order.reverse()
+    return order + order[-2:0:-1] if 'pingpong' in direction else order
 
 def read_sheet(
     path, # `.json` beside its picture
 ) -> dict:
     "Cycles by name from a table in Aseprite's format; one named 'all' where it has no tags"
     path = Path(path)
-    try:
-        d = json.loads(path.read_text(encoding='utf-8'))
-        fs = d['frames']
-        meta = d['meta']
-        fs = list(fs.values()) if isinstance(fs, dict) else fs
-        image = Path(meta['image']).name
-        tags = meta.get('frameTags') or [{'name':'all', 'from':0, 'to':len(fs) - 1}]
-        spans = [(t['name'], fs[t['from']:t['to'] + 1], t.get('direction', 'forward'), 'repeat' in t) for t in tags]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise DataError(f"{path}: not a table in Aseprite's format ({type(e).__name__}: {e})") from None
-    sheet = clear(as_mode(open_image(path.with_name(image)), 'RGBA'))
+    table = _read_table(path)
+    sheet = clear(as_mode(open_image(path.with_name(table.image)), 'RGBA'))
     out = {}
-    for name,part,way,ends in spans:
-        x = [_frame(sheet, f, f'{path}: {name}, frame {i}') for i,f in enumerate(part)]
-        c = as_cycle(Cycle(np.stack(x).transpose(0, 3, 1, 2), [f.get('duration', 100) for f in part], not ends))
-        order = list(range(len(x)))[::-1 if 'reverse' in way else 1]
-        order += order[-2:0:-1] if 'pingpong' in way else []
+    for tag in table.tags:
+        name = tag['name']
+        part = table.frames[tag['from']:tag['to'] + 1]
+        x = np.stack([_frame(sheet, f, f'{path}: {name}, frame {i}') for i,f in enumerate(part)])
+        ms = [f.get('duration', 100) for f in part]
+        c = as_cycle(Cycle(x.transpose(0, 3, 1, 2), ms, 'repeat' not in tag))
+        order = _play_order(len(x), tag.get('direction', 'forward'))
         out[name] = Cycle(c.frames[order], tuple(c.ms[i] for i in order), c.loop)
     return out
 
 # %% ../../nbs/sprite/08_sheets.ipynb #a0adc7b1
+def _palette(rgb):
+    "An image that holds up to 255 colours of these pixels (n,3)"
+    colours = rgb if len(rgb) else np.zeros((1, 3), np.uint8)
+    return Image.fromarray(colours[None]).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
 def _indexed(x):
     "Images of one palette, number 255 of which is clear"
     rgb = x[..., :3]
     seen = x[..., 3] >= 128
-    colours = rgb[seen] if seen.any() else np.zeros((1, 3), np.uint8)
-    pal = Image.fromarray(colours[None]).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    pal = _palette(rgb[seen])
+    colours = (pal.getpalette() + [0]*768)[:765] + [0]*3
     for o,s in zip(rgb, seen):
         img = Image.fromarray(o).quantize(palette=pal, dither=Image.Dither.NONE)
         a = np.where(s, np.asarray(img), 255).astype(np.uint8)
         img = Image.frombytes('P', a.shape[::-1], a.tobytes())
-        img.putpalette((pal.getpalette() + [0]*768)[:765] + [0]*3)
+        img.putpalette(colours)
         yield img
 
+# %% ../../nbs/sprite/08_sheets.ipynb #274f52bb
+def _flattened(x, ground):
+    "RGBA bytes laid on a colour"
+    a = x[..., 3:]/255
+    rgb = x[..., :3]*a + np.asarray(ground)*(1 - a)
+    return np.concatenate([rgb, np.full_like(a, 255)], -1).round().astype(np.uint8)
+
+# %% ../../nbs/sprite/08_sheets.ipynb #eacf9e34
 def write_cycle(
     path,           # `.gif` or `.webp` to write
     cycle,          # A `Cycle`, or bytes (n,4,h,w)
@@ -136,18 +191,19 @@ def write_cycle(
     "Write an animation as a GIF, or without any loss as a WebP"
     path = Path(path)
     c = as_cycle(cycle, fps)
-    if path.suffix not in ('.gif', '.webp'): raise ConfigError(f'{path}: expected a name that ends in .gif or .webp')
-    if scale < 1: raise ConfigError(f'scale: expected a whole number from 1; got {scale}')
+    if path.suffix not in ('.gif', '.webp'):
+        raise ConfigError(f'{path}: expected a name that ends in .gif or .webp')
+    check_range('scale', scale, 1)
     x = c.frames.transpose(0, 2, 3, 1).repeat(scale, 1).repeat(scale, 2)
-    if ground is not None:
-        a = x[..., 3:]/255
-        x = np.concatenate([x[..., :3]*a + np.asarray(ground)*(1 - a), np.full_like(a, 255)], -1)
-        x = x.round().astype(np.uint8)
-    gif = path.suffix == '.gif'
-    ims = list(_indexed(x)) if gif else [Image.fromarray(o) for o in x]
-    kind = dict(format='GIF', transparency=255, disposal=2, optimize=False) if gif else \
-           dict(format='WEBP', lossless=True, quality=100, exact=True)
-    again = dict(loop=0) if c.loop else {} if gif else dict(loop=1)
+    if ground is not None: x = _flattened(x, ground)
+    if path.suffix == '.gif':
+        ims = list(_indexed(x))
+        kind = dict(format='GIF', transparency=255, disposal=2, optimize=False)
+        if c.loop: kind['loop'] = 0
+    else:
+        ims = [Image.fromarray(o) for o in x]
+        kind = dict(format='WEBP', lossless=True, quality=100, exact=True, loop=0 if c.loop else 1)
+    ms = [max(20, o) for o in c.ms]
     with atomic_write(path, overwrite) as f:
-        ims[0].save(f, save_all=True, append_images=ims[1:], duration=[max(20, o) for o in c.ms], **again, **kind)
+        ims[0].save(f, save_all=True, append_images=ims[1:], duration=ms, **kind)
     return path
