@@ -9,16 +9,17 @@ __all__ = ['numbered_generator', 'TensorLoader', 'Stream', 'rank_world', 'noise'
 import torch
 from torch import nn
 
-from .core import TrainingError
+from .core import TrainingError, stream
 from .io import digest
 
 # %% ../nbs/02c_batches.ipynb #43371f59
 def numbered_generator(
     seed:int, # Of the run
     i:int,    # Number of the batch, or of the pass over the data
+    name='train/order', # Of what is drawn; see `stream`
 ) -> torch.Generator:
     "Random numbers that depend on the seed and on a number, whatever was drawn before"
-    return torch.Generator().manual_seed((seed*1_000_003 + i) % 2**63)
+    return torch.Generator().manual_seed(stream(seed, f'{name} {i}'))
 
 # %% ../nbs/02c_batches.ipynb #76e09b58
 class TensorLoader:

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .batches import noise, numbered_generator
-from .core import ConfigError, DataError, check_range, fixed_rng, one_thread, opt, pick_seed
+from .core import ConfigError, DataError, check_range, fixed_rng, few_threads, opt, pick_seed
 from .data import LABELS, RATE, validate_match, write_match
 from .io import SavedModel, WeightsInfo, digest, fill, part, prefixed
 from .lstm import LSTMConfig, NextAction, balance, gait_traits, train_next_action
@@ -328,7 +328,7 @@ class RowLoader:
 
     def batch(self, i, rank=0, world=1):
         "Real rows with conditions, gait numbers and mask, and the same three of plans"
-        g = numbered_generator(self.cfg.seed, i)
+        g = numbered_generator(self.cfg.seed, i, 'match/windows')
         def draw(source):
             return torch.randint(len(source), (self.cfg.bs,), generator=g)[rank::world]
         a = draw(self.real)
@@ -482,7 +482,7 @@ def make_waves(
     c = torch.from_numpy(c)
     gait = torch.from_numpy(gait)
     out = np.empty(N, np.float32)
-    with one_thread(), torch.inference_mode():
+    with few_threads(), torch.inference_mode():
         for s in range(0, N, piece):
             a = max(s - REACH, 0)
             b = min(s + piece + REACH, N)

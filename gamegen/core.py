@@ -4,15 +4,19 @@
 
 # %% auto #0
 __all__ = ['MAX_SEED', 'exhibits', 'benchmarks', 'GamegenError', 'ConfigError', 'DataError', 'WeightsError', 'TrainingError',
-           'opt', 'allowed', 'checked', 'Config', 'check_path', 'atomic_write', 'check_range', 'pick_seed',
-           'seed_everything', 'seed_worker', 'rng_state', 'set_rng_state', 'fixed_rng', 'pick_device', 'one_thread',
-           'bundled', 'exhibit', 'benchmark', 'find_registered']
+           'plain', 'read_limited', 'opt', 'allowed', 'read_number', 'checked', 'Config', 'check_path', 'atomic_write',
+           'lock', 'check_range', 'pick_seed', 'stream', 'normal', 'seed_everything', 'seed_worker', 'rng_state',
+           'set_rng_state', 'fixed_rng', 'pick_device', 'few_threads', 'bundled', 'exhibit', 'benchmark',
+           'find_registered']
 
 # %% ../nbs/01_core.ipynb #e86d65fa
-import configparser, difflib, importlib, inspect, json, math, os, random, tempfile, typing
-from contextlib import contextmanager
+import configparser, difflib, errno, hashlib, importlib, inspect, json, math, os, random, re, sys, tempfile
+import typing
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as _brief
 
 import numpy as np
 from fastcore.basics import patch
@@ -26,6 +30,28 @@ class ConfigError(GamegenError): "A setting that is unknown, of the wrong type o
 class DataError(GamegenError): "A file or record that is not what it should be"
 class WeightsError(GamegenError): "A weights file that cannot be used"
 class TrainingError(GamegenError): "A training run that cannot start or go on"
+
+# %% ../nbs/01_core.ipynb #bb4c7fbe
+def plain(
+    text, # Anything from a file, to be shown on a terminal
+) -> str:
+    "Text on one line, with control characters as escapes"
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+# %% ../nbs/01_core.ipynb #a942d7a6
+def read_limited(
+    file,      # Open for reading, bytes or text; often a compressed stream
+    limit:int, # Most bytes or characters to read
+    what,      # What to call it in the error
+):
+    "All that is left of an open file, or a `DataError` when that is more than `limit`"
+    parts = []
+    left = limit + 1
+    while left and (part := file.read(min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    if left: return parts[0][:0].join(parts) if parts else b''
+    raise DataError(f'{what}: unpacks to over {limit:,} bytes, the limit')
 
 # %% ../nbs/01_core.ipynb #62165aae
 def opt(
@@ -72,6 +98,19 @@ def allowed(
 
 # %% ../nbs/01_core.ipynb #07b7fcba
 _bools = dict(true=True, yes=True, false=False, no=False) | {'1':True, '0':False}
+_written = {int:re.compile('[+-]?[0-9]{1,18}'),
+            float:re.compile(r'[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?')}
+
+def read_number(
+    text:str,
+    kind=int, # Or float
+):
+    "The finite number that ASCII digits write, or a `ValueError`; Python takes '1_0' and 'nan' too"
+    text = text.strip()
+    if not _written[kind].fullmatch(text): raise ValueError(text)
+    v = kind(text)
+    if not math.isfinite(v): raise ValueError(text)
+    return v
 
 def _from_text(s, tp):
     "`s` as the type `tp` names; a `ValueError` when it is not one"
@@ -79,12 +118,13 @@ def _from_text(s, tp):
     s = s.strip()
     if none and s.lower() in ('', 'none'): return None
     if n != 0: return tuple(_from_text(o, base) for o in s.strip('()[]').split(',') if o.strip())
+    if base in _written: return read_number(s, base)
     return _bools[s.lower()] if base is bool else base(s)
 
 def _is_a(v, base):
     "Is `v` of type `base`? `True` is no number"
     if base in (int, float) and isinstance(v, bool): return False
-    if base is float: return isinstance(v, (int, float)) and math.isfinite(v)
+    if base is float: return isinstance(v, (int, float)) and abs(v) <= sys.float_info.max
     return isinstance(v, base)
 
 def _ok(v, base, md):
@@ -102,7 +142,7 @@ def checked(
 ):
     "`v` as the field wants it, or a `ConfigError` that says what is allowed"
     base,n,none = _parts(tp)
-    bad = ConfigError(f'{where}: expected {allowed(tp, md)}; got {v!r}')
+    bad = ConfigError(f'{plain(where)}: expected {allowed(tp, md)}; got {_brief(v)}')
     if text:
         try: v = _from_text(v, tp)
         except (ValueError, KeyError): raise bad from None
@@ -239,21 +279,77 @@ def save(self:Config, path):
     with atomic_write(path) as f: f.write_text(txt + '\n', encoding='utf-8')
 
 # %% ../nbs/01_core.ipynb #cac1253a
+def _check_folder(folder, make):
+    "A `DataError` unless `folder` is there, or can be made, and takes files"
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise DataError(f'{folder}: is a file; expected a folder')
+    if make: folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists(): raise DataError(f'{folder}: no such folder')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f'{folder}: this folder cannot be written to')
+
+def _check_name(path, overwrite):
+    "A `DataError` where what is called `path` may not be replaced"
+    if path.is_dir(): raise DataError(f'{path}: is a folder; expected the name of a file')
+    if not os.path.lexists(path): return
+    if not path.is_file():
+        raise DataError(f'{path}: is not an ordinary file; nothing was written')
+    how = '--force (overwrite=True) would replace it'
+    if not overwrite: raise DataError(f'{path}: exists already; nothing was written; {how}')
+
 def check_path(
     path,                # File to write
     ends=(),             # Endings that it may have, as in `('.mp4', '.gif')`; any when empty
     overwrite:bool=True, # May a file that is there be replaced?
+    make:bool=False,     # Make its folder where there is none?
 ) -> Path:
     "The path of a file that may be written, or an error"
     path = Path(path)
     if ends and path.suffix not in ends:
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(ends)}")
-    if path.is_dir(): raise DataError(f'{path}: is a folder; expected the name of a file')
-    if path.exists() and not overwrite:
-        how = '--force (overwrite=True) would replace it'
-        raise DataError(f'{path}: exists already; nothing was written; {how}')
+    try:
+        _check_name(path, overwrite)
+        _check_folder(path.parent, make)
+    except GamegenError: raise
+    except (OSError, ValueError) as e:             # the name is too long, or no name at all
+        why = getattr(e, 'strerror', None) or e
+        raise DataError(f'{path}: cannot be written ({why})') from None
     return path
 
+# %% ../nbs/01_core.ipynb #42860a6e
+_full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+def _no_room(e):
+    "What is wrong with the disk, if that is why writing failed; libraries hide it in their messages"
+    if getattr(e, 'errno', None) in _full: return os.strerror(e.errno)
+    return next((os.strerror(o) for o in _full if os.strerror(o) in str(e)), None)
+
+def _is_dead(pid):
+    if os.name != 'posix': return False            # elsewhere, to ask would be to kill
+    try: os.kill(pid, 0)
+    except ProcessLookupError: return True
+    except OSError: pass
+    return False
+
+@lru_cache(maxsize=1000)
+def _sweep(folder):
+    "Delete the temporary files of killed processes, once for each folder"
+    for o in folder.glob('.gamegen-*.tmp'):
+        pid = o.name.split('-')[1]
+        if pid.isdecimal() and _is_dead(int(pid)): o.unlink(missing_ok=True)
+
+def _put(tmp, path, overwrite):
+    "Give a finished file its name"
+    with open(tmp, 'rb+') as f: os.fsync(f.fileno())
+    mask = os.umask(0); os.umask(mask)
+    tmp.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner can read
+    check_path(path, overwrite=overwrite)
+    if not overwrite:
+        with suppress(OSError): return os.link(tmp, path)   # fails where the name is taken
+        check_path(path, overwrite=False)                   # or where the disk knows no links
+    os.replace(tmp, path)
+
+# %% ../nbs/01_core.ipynb #daaccb75
 @contextmanager
 def atomic_write(
     path,                # Where the finished file will be
@@ -261,19 +357,39 @@ def atomic_write(
 ):
     "Yield a temporary path; rename it to `path` if the block ends well, else delete it"
     path = check_path(path, overwrite=overwrite)
-    name = dict(prefix=f'.{path.stem}-', suffix=f'{path.suffix}.tmp', dir=path.parent)
-    try: fd,tmp = tempfile.mkstemp(**name)
+    _sweep(path.parent)
+    try: fd,tmp = tempfile.mkstemp('.tmp', f'.gamegen-{os.getpid()}-', path.parent)
     except OSError as e: raise DataError(f'{path}: cannot be written ({e.strerror})') from None
     os.close(fd)
     tmp = Path(tmp)
     try:
         yield tmp
-        with open(tmp, 'rb+') as f: os.fsync(f.fileno())
-        mask = os.umask(0); os.umask(mask)
-        tmp.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner can read
-        if path.is_dir(): raise DataError(f'{path}: is a folder; expected the name of a file')
-        os.replace(tmp, path)
+        _put(tmp, path, overwrite)
+    except Exception as e:
+        if why := _no_room(e): raise DataError(f'{path}: cannot be written ({why})') from None
+        raise
     finally: tmp.unlink(missing_ok=True)
+
+# %% ../nbs/01_core.ipynb #2b1d3f60
+@contextmanager
+def lock(
+    folder,         # Made where there is none
+    error=DataError,# What is raised while another holds it
+):
+    "Keep a folder to this process for the length of the block"
+    try: import fcntl
+    except ImportError: yield; return               # Windows
+    path = Path(folder)/'.lock'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(path, 'a') as f:
+            try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise error(f'{folder}: another process is writing there') from None
+            if not (path.exists() and os.path.samestat(os.fstat(f.fileno()), path.stat())): continue
+            try: yield
+            finally: path.unlink(missing_ok=True)
+            return
 
 # %% ../nbs/01_core.ipynb #10e8b8ea
 @patch(cls_method=True)
@@ -323,7 +439,7 @@ def check_range(
     if _ok(v, base, dict(lo=lo, hi=hi, choices=None)) and not (above and v == lo): return v
     limits = _limits(lo, hi)
     if above: limits = f' above {lo}' if hi is None else f' above {lo} and up to {hi}'
-    raise ConfigError(f'{name}: expected {_nouns[base]}{limits}; got {v!r}')
+    raise ConfigError(f'{name}: expected {_nouns[base]}{limits}; got {_brief(v)}')
 
 MAX_SEED = 2**32 - 1   # the largest that NumPy takes
 
@@ -333,6 +449,23 @@ def pick_seed(
     "The seed, if it is one; a new one when None"
     if seed is None: return random.SystemRandom().randrange(MAX_SEED)
     return check_range('seed', seed, 0, MAX_SEED)
+
+# %% ../nbs/01_core.ipynb #4d3f5b82
+def stream(
+    seed:int, # Of the run or the drawing
+    name:str, # Of what is drawn: '<system>/<what>'
+) -> int:
+    "A seed of 32 bits that belongs to one draw alone"
+    h = hashlib.blake2b(f'{name} {seed}'.encode(), digest_size=4)
+    return int.from_bytes(h.digest(), 'little')
+
+def normal(
+    seed:int, name:str, # As for `stream`
+    *shape,             # Of the array
+) -> np.ndarray:
+    "Normal noise, float32; the first rows are the same however many are drawn"
+    rng = np.random.default_rng(stream(seed, name))
+    return rng.standard_normal(shape, dtype=np.float32)
 
 # %% ../nbs/01_core.ipynb #c56f4fc8
 def seed_everything(
@@ -409,8 +542,8 @@ def pick_device(
 
 # %% ../nbs/01_core.ipynb #2258af7d
 @contextmanager
-def one_thread():
-    "Compute on one core inside the block"
+def few_threads():
+    "Compute on one core, inside the block or the function that this decorates"
     import torch
     n = torch.get_num_threads()
     torch.set_num_threads(1)

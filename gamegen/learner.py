@@ -31,7 +31,7 @@ with warnings.catch_warnings():
 
 from .batches import Stream, average_grads, mean_over_processes, rank_world
 from .core import (TrainingError, atomic_write, fixed_rng, pick_device, rng_state,
-                          seed_everything, set_rng_state)
+                          seed_everything, set_rng_state, stream)
 from .io import WeightsInfo, fill, part, read_record, read_tensors, write_tensors
 from .train import Nets, Run, StopTraining, TrainConfig, checkpoints, mean_distance
 
@@ -229,7 +229,7 @@ def _evaluating(learn):
     "Evaluate without a trace in the run: no gradient, a seed of its own, nets in evaluation mode"
     learn.nets.eval()
     try:
-        with fixed_rng(learn.cfg.seed), torch.no_grad(): yield
+        with fixed_rng(stream(learn.cfg.seed, 'train/evaluate')), torch.no_grad(): yield
     finally: learn.nets.train()
 
 # %% ../nbs/03a_learner.ipynb #541961bd
@@ -473,7 +473,7 @@ def train(self:Trainer,
         held = f'holds a run of {max(found)} steps'
         raise TrainingError(f'{self.folder}: {held}; resume it or choose another folder')
     if found: load_checkpoint(self, found[max(found)])
-    else: seed_everything(self.cfg.seed)
+    else: seed_everything(stream(self.cfg.seed, 'train/steps'))
     if self.folder and rank_world()[0] == 0: _prepare_folder(self)
     if self.nets.it < self.cfg.steps:
         rounds = math.ceil(self.cfg.steps/self.cfg.every)
@@ -508,7 +508,7 @@ class _Keeper:
         if self.made and self.made[0] == it: return self.made[1]
         info = self.learn.info('', self.licence, **self.notes)
         nets = self.learn.nets.copied().eval()
-        with fixed_rng(self.learn.cfg.seed): model = self.make(nets, info)
+        with fixed_rng(stream(self.learn.cfg.seed, 'train/model')): model = self.make(nets, info)
         model.info.model = model.kind
         self.made = it,model
         return model

@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = ['ks', 'wasserstein', 'total_variation', 'per_column', 'corr_diff', 'two_sample_auc', 'match_labels', 'prdc', 'encode',
-           'neighbours', 'nearest', 'copies', 'copy_rate', 'data_copying_test', 'with_floors', 'floor_table']
+           'neighbours', 'nearest', 'scaled_distance', 'Copied', 'copy_rate', 'planted_copies', 'copies',
+           'data_copying_test', 'with_floors', 'floor_table']
 
 # %% ../nbs/04_metrics.ipynb #b875de09
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -345,29 +348,94 @@ def nearest(
     "Distance of each row of `x` to the nearest row of `ref`"
     return neighbours(x, ref)[0]
 
+def scaled_distance(
+    x,   # Rows of a table or an array
+    ref, # Rows to look among; they set the scale
+) -> np.ndarray:
+    "Distance of each row to the nearest row of `ref`, after `encode`"
+    ref,x = encode(ref, x)
+    return nearest(x, ref)
+
+# %% ../nbs/04_metrics.ipynb #5e4f6c93
+class Copied(NamedTuple):
+    "What `copy_rate` found"
+    rate:float        # Share of the generated items that are copies
+    false_alarm:float # Share of unseen real items that are called so
+    which:np.ndarray  # Which generated items are copies
+
+def _false_alarm(usual, q, seed=0):
+    "Share of held-out items that a threshold set on the other half of them calls copies"
+    order = np.random.default_rng(seed).permutation(len(usual))
+    a,b = np.array_split(usual[order], 2)
+    return np.mean([(y <= np.quantile(x, q)).mean() for x,y in ((a, b), (b, a))])
+
+def copy_rate(
+    made,  # Generated items
+    known, # Items that the generator has seen
+    held,  # Real items that it has not seen, two or more
+    q:float=.01, # Share of held-out items that may be called copies
+    distance=scaled_distance, # `distance(items, known)`: of each item to the nearest known one
+) -> Copied:
+    "Which items lie as near to a known one as the nearest `q` of the held-out items do"
+    usual = np.asarray(distance(held, known))
+    if len(usual) < 2: raise DataError(f'held: has {len(usual)} items; expected at least 2')
+    which = np.asarray(distance(made, known)) <= np.quantile(usual, q)
+    return Copied(float(which.mean()), float(_false_alarm(usual, q)), which)
+
+# %% ../nbs/04_metrics.ipynb #8b7c9f26
+def _take(x, idx):
+    "Rows of a table, array, tensor or list"
+    if isinstance(x, (pd.DataFrame, pd.Series)): return x.iloc[idx]
+    return [x[i] for i in idx] if isinstance(x, (list, tuple)) else x[idx]
+
+def _join(a, b):
+    "Two sets as one"
+    if isinstance(a, pd.DataFrame): return pd.concat([a, b], ignore_index=True)
+    if isinstance(a, (list, tuple)): return [*a, *b]
+    if isinstance(a, np.ndarray): return np.concatenate([a, b])
+    import torch
+    return torch.cat([a, b])
+
+def planted_copies(
+    made, known, held, # As for `copy_rate`
+    disturb=lambda x, rng: x, # `disturb(items, rng)`: what a cheat does to hide that they are copies
+    shares=(.01, .05, .2),    # Of the generated items, replaced by copies
+    seeds:int=3,              # Repetitions
+    **kwargs                  # For `copy_rate`
+) -> pd.DataFrame:
+    "For each share of planted copies how many are found (recall), false alarm and copy rate: means"
+    rows = []
+    for share in shares:
+        for seed in range(seeds):
+            rng = np.random.default_rng([seed, round(1e4*share)])
+            n = max(1, round(share*len(made)))
+            copies = disturb(_take(known, rng.choice(len(known), n)), rng)
+            honest = _take(made, rng.permutation(len(made))[n:])
+            got = copy_rate(_join(copies, honest), known, held, **kwargs)
+            rows.append(dict(planted=share, recall=got.which[:n].mean(), rate=got.rate,
+                             false_alarm=got.false_alarm))
+    return pd.DataFrame(rows).groupby('planted').mean()
+
+# %% ../nbs/04_metrics.ipynb #be0f2c59
 def copies(
     train,         # Training rows
     held_out,      # Real rows that the generator has not seen
     fake,          # Generated rows
-    q:float=0.05,  # Quantile of the held-out distances that counts as near, 0 to 1
+    q:float=.01,   # See `copy_rate`
 ) -> dict:
     "Signs of copying: `copy_rate` (honest: `q`), `dcr_ratio` (honest: 1), `dcr_excess` (honest: 0)"
     t,h,f = encode(train, held_out, fake)
     to_train = nearest(f, t)
     to_held = nearest(f, h)
     usual = nearest(h, t)
-    rate = (to_train <= np.quantile(usual, q)).mean()
+    rate = copy_rate(f, t, h, q, nearest).rate
     base = np.median(usual)
     middle = np.median(to_train)
     ratio = middle/base if base else np.inf if middle else 1.
     chance = len(t)/(len(t) + len(h))
     share = (to_train < to_held).mean() + chance*(to_train == to_held).mean()
     excess = (share - chance)/(1 - chance)
-    return dict(copy_rate=float(rate), dcr_ratio=float(ratio), dcr_excess=float(excess))
-
-def copy_rate(train, held_out, fake, q:float=0.05) -> float:
-    "The share of generated rows as near to a training row as the nearest `q` of the held-out rows"
-    return copies(train, held_out, fake, q)['copy_rate']
+    return dict(copy_rate=rate, dcr_ratio=float(ratio), dcr_excess=float(excess))
 
 # %% ../nbs/04_metrics.ipynb #14b342f1
 def data_copying_test(
@@ -394,11 +462,6 @@ def data_copying_test(
     return float(np.average(scores, weights=weights))
 
 # %% ../nbs/04_metrics.ipynb #c7668b4e
-def _take(x, idx):
-    "Rows of a table, array, tensor or list"
-    if isinstance(x, (pd.DataFrame, pd.Series)): return x.iloc[idx]
-    return [x[i] for i in idx] if isinstance(x, (list, tuple)) else x[idx]
-
 def _flat(metrics, real, fake):
     "All figures as one dict; a metric that returns a dict contributes each entry"
     res = {}
@@ -444,7 +507,7 @@ def with_floors(
     samples:dict,            # `{name: generated set, or f(seed) that returns one}`
     seeds:int=3,             # Repetitions
     features=lambda x: x,    # Turns a set into the table that copies are looked for in
-    q:float=0.05,            # See `copies`
+    q:float=.01,             # See `copy_rate`
 ) -> pd.DataFrame:
     "A row for each set and for both floors, columns `(figure, median | min | max)` over the seeds"
     drawn = _check_sets(held_out, samples, seeds)

@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import TensorLoader, mean_over_processes, noise, rank_world
-from .core import ConfigError, DataError, check_range, fixed_rng, one_thread, opt, pick_seed
+from .core import ConfigError, DataError, check_range, fixed_rng, few_threads, opt, pick_seed
 from .io import SavedModel, WeightsInfo, fill, part, prefixed
 from .monster.ada import augment, expand_kinds
 from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, conditioning_features,
@@ -512,7 +512,7 @@ def draw(self:MonsterModel,
 ):
     "Sprites, bytes (n,4,size,size)"
     pairs = zip(z.split(1), y.split(1))
-    with one_thread(), torch.inference_mode():
+    with few_threads(), torch.inference_mode():
         return torch.cat([to_bytes(self.gen(a, b, psi)) for a,b in pairs])
 
 # %% ../nbs/60_monsters.ipynb #d2c3558a

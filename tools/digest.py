@@ -439,7 +439,7 @@ def scores():
     pictures = torch.from_numpy(rng.integers(0, 256, (12, 3, 16, 16), dtype=np.uint8))
     features = image_features(pictures)
     figures = dict(prdc(real, made), ks=ks(real, made), wasserstein=wasserstein(real, made))
-    figures.update(copy_rate=copy_rate(real, held, made), corr_diff=corr_diff(real, made))
+    figures.update(copy_rate=copy_rate(made, real, held).rate, corr_diff=corr_diff(real, made))
     figures['kid'] = kid_efflite0(features[:6], features[6:])
     return dict(figures=figures, features=features)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import (MAX_SEED, ConfigError, DataError, TrainingError, atomic_write, benchmark,
-                          check_range, exhibit, one_thread, pick_seed)
+                          check_range, exhibit, few_threads, pick_seed)
 from ..data import LABELS, RATE, match_frame, read_match, validate_match, write_match
 
 # %% ../../nbs/match/04_commands.ipynb #99fa5a5c
@@ -195,7 +195,7 @@ def _run_of(matches, files, cfg, folder, resume, progress, balance):
     from gamegen.cgan import train_match
     how = dict(folder=folder, resume=resume, progress=progress, balance=balance)
     try:
-        with one_thread(): return train_match(matches, cfg, **how)
+        with few_threads(): return train_match(matches, cfg, **how)
     except DataError as e: raise DataError(f"{', '.join(map(str, files))}: {e}") from None
 
 # %% ../../nbs/match/04_commands.ipynb #a7269f55

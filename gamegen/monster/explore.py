@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from ..core import ConfigError, DataError, atomic_write, check_range, one_thread
+from ..core import ConfigError, DataError, atomic_write, check_range, few_threads
 from .scores import remove_specks
 from .stylegan import to_bytes, to_premultiplied
 from ..monsters import MonsterModel, truncate
@@ -42,7 +42,7 @@ def draw_styles(
     ws,        # Styles `(n,layers,style)`
 ):
     "Sprites of these styles as bytes `(n,4,size,size)`"
-    with one_thread():      # and one by one, as `draw` does it
+    with few_threads():      # and one by one, as `draw` does it
         return torch.cat([to_bytes(model.gen.synthesis(o)) for o in ws.split(1)])
 
 # %% ../../nbs/monster/05_explore.ipynb #804a9517

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from ..bvae_gpt import Player, observe, to_size
-from ..core import ConfigError, DataError, benchmark, exhibit, one_thread
+from ..core import ConfigError, DataError, benchmark, exhibit, few_threads
 from ..film import film_path, write_film
 from .games import DoomGame
 from .maze import maze_game
@@ -253,7 +253,7 @@ def main(
     if on_screen and not rate:
         raise ConfigError(f'model: {model or game} was not trained on recordings of a screen; '
                           'expected one that was')
-    with one_thread(), ExitStack() as stack:
+    with few_threads(), ExitStack() as stack:
         show = stack.enter_context(closing(Window(f'gamegen: {game}'))) if live else None
         g = _begin(stack, game, window, player, seed, seconds)
         if not on_screen: rate = 35/g.tics
@@ -286,7 +286,7 @@ def demo_play(out):
         path = out/f'{name}.mp4'
         player = Player.bundled(name)
         path.unlink(missing_ok=True)
-        with one_thread(), closing(DoomGame(name)) as g:
+        with few_threads(), closing(DoomGame(name)) as g:
             g.reset(5)
             record_film(itertools.islice(rollout(g, player), 210), player, 17, path)
     return [(out/f'{k}.mp4', v) for k,v in items.items()]
