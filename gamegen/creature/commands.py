@@ -12,13 +12,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core import (ConfigError, DataError, TrainingError, atomic_write, benchmark, bundled,
-                          check_range, exhibit)
+from ..core import (ConfigError, TrainingError, atomic_write, benchmark, bundled, check_path,
+                          check_range, exhibit, read_number)
 from ..data import STATS, TYPES, read_creatures, write_creatures
 from ..pokemon_wgan import (CreatureConfig, CreatureModel, draw_table, generate_creatures,
                                   train_creatures)
 
 # %% ../../nbs/creature/04_commands.ipynb #813d18f4
+def _write_rows(model, n, out, force, seed, condition):
+    "Rows of a table with columns of its own"
+    schema = model.schema
+    asked = [k for k,v in condition.items() if v]
+    if asked:
+        why = f"they were trained on columns {', '.join([*schema.cats, *schema.nums])}"
+        raise ConfigError(f'--{asked[0]}: these weights know no such thing; {why}')
+    df = draw_table(model, n, seed=seed)
+    with atomic_write(out, force) as f: df.to_csv(f, index=False, lineterminator='\n')
+    return df
+
+# %% ../../nbs/creature/04_commands.ipynb #ba4ebbd4
 def write_some(
     n=20,            # How many; of families, with `family`
     out='creatures.csv', # CSV file to write
@@ -28,27 +40,18 @@ def write_some(
     **condition,     # See `generate_creatures`
 ) -> pd.DataFrame:
     "Write creatures, or rows of the table that the weights were trained on, to a CSV file"
-    out = Path(out)
-    if out.exists() and not force:
-        raise DataError(f'{out}: exists already; nothing was written; --force would replace it')
+    out = check_path(out, overwrite=force)
     model = CreatureModel.load(weights)
-    schema = model.schema
-    if 'Kind' in schema.cats:
-        df = generate_creatures(n, seed=seed, model=model, **condition)
-        write_creatures(df, out, overwrite=force)
-        return df
-    asked = [k for k,v in condition.items() if v]
-    if asked:
-        why = f"they were trained on columns {', '.join([*schema.cats, *schema.nums])}"
-        raise ConfigError(f'--{asked[0]}: these weights know no such thing; {why}')
-    df = draw_table(model, check_range('n', n, 1, 100_000), seed=seed)
-    with atomic_write(out, force) as f: df.to_csv(f, index=False, lineterminator='\n')
+    if 'Kind' not in model.schema.cats: return _write_rows(model, n, out, force, seed, condition)
+    df = generate_creatures(n, seed=seed, model=model, **condition)
+    write_creatures(df, out, overwrite=force)
     return df
 
 # %% ../../nbs/creature/04_commands.ipynb #fe9c3789
 def _word(s):
     "A whole number, or a word"
-    return int(s) if s and s.lstrip('-').isdigit() else s
+    try: return None if s is None else read_number(s)
+    except ValueError: return s
 
 def main(
     N:int=20,         # How many; of families, with --family
@@ -68,15 +71,6 @@ def main(
     print(f'{out}: {len(df)} rows')
 
 # %% ../../nbs/creature/04_commands.ipynb #66cd141c
-def _check_out(out, force):
-    "The name of a weights file that may be written"
-    out = Path(out)
-    if out.suffix != '.safetensors':
-        raise DataError(f'{out}: expected a name that ends in .safetensors')
-    if out.exists() and not force:
-        raise DataError(f'{out}: exists already; nothing was trained; --force would replace it')
-    return out
-
 def _drop_later(folder, epoch, steps_of_one):
     "Delete the checkpoints after an epoch"
     from gamegen.train import checkpoints
@@ -90,6 +84,14 @@ def _drop_later(folder, epoch, steps_of_one):
         if k > max(early): p.unlink()
 
 # %% ../../nbs/creature/04_commands.ipynb #19ebe5a9
+def _table_of(csv):
+    "Rows of a CSV file and their schema; the bundled creatures when None"
+    from gamegen.creature.table import read_rows
+    if not csv: return read_creatures(bundled('creatures.csv')), None
+    df,schema = read_rows(csv)
+    return df, None if 'Type 1' in schema.cats else schema    # creatures have kinds as well
+
+# %% ../../nbs/creature/04_commands.ipynb #fc62d894
 def train_on_table(
     cfg:CreatureConfig,  # Settings
     csv=None,            # CSV file; the bundled creatures when None
@@ -102,14 +104,13 @@ def train_on_table(
     progress=False,      # Say what happens?
 ):
     "Train on a table and write the weights; returns a `Run`"
-    from gamegen.creature.table import read_rows
-    out = _check_out(out, force)
-    df,schema = read_rows(csv) if csv else (read_creatures(bundled('creatures.csv')), None)
+    out = check_path(out, ('.safetensors',), force)
+    df,schema = _table_of(csv)
     steps_of_one = max(1, len(df)//min(cfg.bs, len(df)))
     if epochs is not None: cfg = cfg.replace(steps=check_range('--epochs', epochs, 1)*steps_of_one)
     folder = Path(folder or out.with_suffix('.run'))
-    if resume_from is not None: _drop_later(folder, resume_from, steps_of_one)
-    if schema and 'Type 1' in schema.cats: schema = None      # creatures have kinds as well
+    if resume_from is not None:
+        _drop_later(folder, check_range('--resume-from', resume_from, 0), steps_of_one)
     run = train_creatures(df, cfg, schema, folder, resume or resume_from is not None, progress)
     if run.exit_code: return run
     if run.stopped:
@@ -140,16 +141,11 @@ def card_html(
     row, # A creature
 ) -> str:
     "HTML of its stat card"
-    import io
-    from matplotlib.figure import Figure
-    from gamegen.images import data_url
-    from gamegen.show import stat_card
-    fig = Figure((2.6, 2.8))
-    f = io.BytesIO()
-    stat_card(row, ax=fig.subplots())
-    fig.savefig(f, format='png', dpi=100)
-    return f'<img alt="stat card" src="{data_url(f.getvalue())}">'
+    from gamegen.show import as_html, stat_card
+    def draw(fig): stat_card(row, ax=fig.subplots())
+    return as_html(draw, 'stat card', (2.6, 2.8), dark=False)
 
+# %% ../../nbs/creature/04_commands.ipynb #8a57fc4a
 def _type_menus(w):
     "Menus for both types"
     types = [(t.title(), t) for t in TYPES]

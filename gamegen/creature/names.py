@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..core import ConfigError, DataError, bundled
+from ..core import ConfigError, DataError, bundled, pick_seed, stream
 from ..data import TYPES, read_creatures
 
 # %% ../../nbs/creature/02_names.ipynb #6af62b04
@@ -33,6 +33,7 @@ def _contexts(names, weights, order):
     counts = [len(s) - order for s in seqs]
     return np.array(rows), np.repeat(weights, counts).astype(float)
 
+# %% ../../nbs/creature/02_names.ipynb #7f661972
 def letter_odds(
     names,     # Spelled names
     weights,   # How often each counts
@@ -66,6 +67,7 @@ def pronounceable(
 
 def _one_left_out(s): return {s} | {s[:i] + s[i+1:] for i in range(len(s))}
 
+# %% ../../nbs/creature/02_names.ipynb #59bd1717
 @lru_cache(1)
 def _real_names():
     "Creatures by their different names, those names spelled, and every spelling too near to one"
@@ -106,22 +108,17 @@ def _fresh(s, seen):
     if s in seen or not _sayable(s): return False
     return _real_names()[2].isdisjoint(_one_left_out(s))
 
-def _names_of(t, n, seed, seen):
-    "`n` new names of a type; `seen` is added to"
-    rng = np.random.default_rng(None if seed is None else [seed, ('', *TYPES).index(t)])
-    names = []
-    for _ in range(500):
-        for s in _draw(t, 3*(n - len(names))//2 + 8, rng):
-            if len(names) == n: return names
+# %% ../../nbs/creature/02_names.ipynb #be81a2b1
+def _fresh_names(t, seed, seen):
+    "New names of a type, one after the other"
+    rng = np.random.default_rng(stream(seed, f'creatures/names {t}'))
+    for i in range(500):
+        for s in _draw(t, min(64*2**(i//8), 4096), rng):
             if not _fresh(s, seen): continue
             seen.add(s)
-            names.append(s.capitalize())
-        if len(names) == n: return names
-    lack = n - len(names)
-    why = f'{lack} more names of type {t!r} could not be found'
-    raise DataError(f'names: {why}; expected fewer creatures')
+            yield s.capitalize()
+    raise DataError(f'names: no more are found for type {t!r}; expected fewer creatures')
 
-# %% ../../nbs/creature/02_names.ipynb #be81a2b1
 def invent_names(
     types,         # First type of each creature; '' for any
     seed:int=None, # Same seed, same names
@@ -132,9 +129,7 @@ def invent_names(
     for t in types:
         if t not in TYPES and t != '':
             raise ConfigError(f"type: expected one of {', '.join(TYPES)} or ''; got {t!r}")
+    seed = pick_seed(seed)
     seen = {spelled(o) for o in taken}
-    names = [None]*len(types)
-    for t in sorted(set(types)):               # each type has draws of its own
-        places = [i for i,o in enumerate(types) if o == t]
-        for i,name in zip(places, _names_of(t, len(places), seed, seen)): names[i] = name
-    return names
+    names = {t:_fresh_names(t, seed, seen) for t in set(types)}
+    return [next(names[t]) for t in types]

@@ -63,6 +63,7 @@ def _heaping(v):
     all_heaped = (count == k).sum()/max(1, (count >= k-1).sum())
     return round_total, all_heaped
 
+# %% ../../nbs/creature/01_table.ipynb #fe213a96
 class Codec:
     "Whole numbers of a table as normal scores, and back; fitted to the rows of a table"
     def __init__(self, tensors:dict): # As `fit` made them
@@ -84,6 +85,7 @@ class Codec:
         rest = dict(lo=v.min(0), hi=v.max(0), round_total=round_total, all_heaped=all_heaped)
         return cls(ts | {k:torch.tensor(o, dtype=torch.float32) for k,o in rest.items()})
 
+# %% ../../nbs/creature/01_table.ipynb #7b51a3c4
 def _stacked(rows):
     "Rows of different lengths as one tensor, their last number repeated"
     longest = max(map(len, rows))
@@ -105,6 +107,7 @@ def clamp(self:Codec, y):
     "Values inside the range of the data"
     return torch.minimum(torch.maximum(y, self.lo), self.hi)
 
+# %% ../../nbs/creature/01_table.ipynb #5fb573f0
 def not_five(y):
     "The nearest whole numbers that are no multiples of five"
     near = y.round()
@@ -136,6 +139,7 @@ def settle(self:Codec,
         v[at] = v[at].scatter_add(1, i, move)
     return v
 
+# %% ../../nbs/creature/01_table.ipynb #c835b8d8
 def _best_move(codec, v, y, heaped, missing, it):
     "For each row the move of one value that serves best, and which value it is"
     sign = missing.sign()
@@ -183,6 +187,7 @@ class Schema:
         if self.total: nums.insert(0, self.total, nums.sum(axis=1))
         return pd.concat([pd.DataFrame(cats), nums], axis=1)
 
+# %% ../../nbs/creature/01_table.ipynb #bee80412
 def creature_schema(kinds):
     "The schema of the creature table with its kinds"
     cats = {'Type 1':list(TYPES), 'Type 2':['', *TYPES], 'Kind':sorted(set(kinds))}
@@ -207,6 +212,7 @@ def _check_numbers(df, c, n, name):
     want = 'expected whole numbers from 0 to 9999'
     raise DataError(f'{name}: row {i+1}, column {c!r} is {df[c].iloc[i]}; {want}')
 
+# %% ../../nbs/creature/01_table.ipynb #9791065a
 def _columns(df, name):
     "Categories and numbers of a table"
     cats = {}
@@ -235,6 +241,7 @@ def _unlike(df, cats):
     could = len(set(cats[one]) & set(cats[two])) > 1
     return could and not (df[one].astype(str) == df[two].astype(str)).any()
 
+# %% ../../nbs/creature/01_table.ipynb #f76e804c
 def infer_schema(
     df,   # Rows
     name, # What the table is called, for errors

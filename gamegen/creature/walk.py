@@ -11,8 +11,8 @@ import math
 import pandas as pd
 import torch
 
-from ..core import check_range, fixed_rng, pick_seed
-from ..pokemon_wgan import CreatureModel, encode_condition
+from ..core import check_range, normal, pick_seed
+from ..pokemon_wgan import CreatureModel, RowNoise, encode_condition
 
 # %% ../../nbs/creature/07_walk.ipynb #54536cd0
 def creature_walk(
@@ -22,12 +22,12 @@ def creature_walk(
     model=None,  # A `CreatureModel`; the bundled one when None
 ) -> pd.DataFrame:
     "Rows along a spherical interpolation of the noise (arXiv 1609.04468)"
-    check_range('steps', steps, 2)
+    check_range('steps', steps, 2, 10_000)
     model = model or CreatureModel.bundled()
     schema = model.schema
     seed = pick_seed(seed)
-    rng = torch.Generator().manual_seed(seed)
-    a,b = torch.randn(2, model.gen.cfg.noise_dim, generator=rng)
+    ends = normal(seed, 'creatures/walk', 2, model.gen.cfg.noise_dim)
+    a,b = torch.from_numpy(ends)
     t = torch.linspace(0, math.pi/2, steps)[:,None]
     path = a*t.cos() + b*t.sin()
     code = [values.index(o) for values,o in zip(schema.cats.values(), (type1, type2, kind))]
@@ -36,7 +36,7 @@ def creature_walk(
     cond = encode_condition(schema, codes, torch.zeros(steps, 1), given)
     rows = []
     with torch.no_grad():
-        for c,z in zip(cond, path):            # the same chances in every step
-            with fixed_rng(seed): row = model.gen(c[None], torch.zeros(1, 1), z[None])
+        for c,z in zip(cond, path):            # the same noise in every step but for z
+            row = model.gen(c[None], torch.zeros(1, 1), z[None], RowNoise(seed))
             rows.append(row.values[0])
     return schema.frame(torch.stack(rows), codes.numpy())
