@@ -6,15 +6,16 @@
 __all__ = ['record_screen', 'record_main', 'draw_region', 'region_picker']
 
 # %% ../../nbs/play/04_capture.ipynb #98f3cde7
-import re, signal, threading, time
+import re, threading, time
 from io import BytesIO
 
 from fastcore.basics import patch
 from PIL import Image, ImageDraw
 
-from ..core import ConfigError
+from ..core import ConfigError, check_range
 from .recordings import RecordingWriter
-from .screen import _camera, _desk, _key_name, _need, _shot, find_window
+from .screen import (_camera, _desk, _key_name, _need, _shot, find_window,
+                                 sigterm_as_ctrl_c)
 
 # %% ../../nbs/play/04_capture.ipynb #c6e0c808
 class _Ear:
@@ -90,6 +91,16 @@ def _score_in(title):
     m = re.search(r'score=(-?\d+)', title)
     return (float(m[1]) if m else None), None
 
+# %% ../../nbs/play/04_capture.ipynb #e27d5b5e
+def _check_asked(region, rate, seconds):
+    "Refuse what cannot be recorded, before the screen is asked for"
+    check_range('rate', rate, 0, 240, whole=False, above=True)
+    if seconds is not None: check_range('seconds', seconds, 0, whole=False, above=True)
+    if region is None: return
+    if len(region) != 4 or min(region[2:]) < 1:
+        raise ConfigError('region: expected (x, y, width, height), a pixel wide and high at least; '
+                          f'got {tuple(region)}')
+
 # %% ../../nbs/play/04_capture.ipynb #cd6b37c7
 def record_screen(
     out,                # Folder of the new recording
@@ -109,16 +120,15 @@ def record_screen(
     "Record a region of the screen and keys; returns counts of frames kept and dropped"
     if window is None and region is None:
         raise ConfigError("region: expected (x, y, width, height), or a window")
+    _check_asked(region, rate, seconds)
     desk,win = (_desk(),find_window(window)) if window else (None,None)
     place = lambda: region or desk.region(win)
     tell = lambda: (look or _score_in)(desk.title(win)) if desk else (None, None)
     hears = lambda: desk is None or desk.focused(win)
     size = tuple(size or place()[2:])
     cam = _camera()
-    _need('pynput.keyboard')   # before the folder is made
-    ear = _Ear([*keys, start, pause, stop])
-    writer = RecordingWriter(out, game, size, keys, rate, how=how)
-    with writer as w, ear:
+    with (_Ear([*keys, start, pause, stop]) as ear,
+          RecordingWriter(out, game, size, keys, rate, how=how) as w):
         clock = _Ticks(rate, seconds)
         shoot = lambda: _shot(cam, place(), size)
         try: _listen(w, ear, clock, shoot, tell, hears, set(keys), start, pause, stop)
@@ -128,6 +138,15 @@ def record_screen(
     return dict(frames=len(w), dropped=clock.dropped, seconds=w.last)
 
 # %% ../../nbs/play/04_capture.ipynb #c250e607
+def _numbers(text, sep, n, what):
+    "So many whole numbers; None of no text"
+    if text is None: return None
+    words = text.split(sep)
+    if len(words) == n and all(re.fullmatch('-?[0-9]{1,6}', o) for o in words):
+        return [int(o) for o in words]
+    raise ConfigError(f'{what}: expected {n} whole numbers separated by {sep!r}; got {text!r}')
+
+# %% ../../nbs/play/04_capture.ipynb #7e0a8c0d
 def record_main(
     out:str,            # Folder of the new recording
     keys:str,           # Names of the keys to watch, e.g. up,left,space
@@ -142,21 +161,13 @@ def record_main(
     stop:str='f10',     # Key that stops, like Ctrl-C
 ):
     "Record a window or a region of the screen, and the keys held"
-    def numbers(s, sep, n, what):
-        if s is None: return None
-        try: res = [int(o) for o in s.split(sep)]
-        except ValueError: res = []
-        if len(res) != n:
-            raise ConfigError(f'{what}: expected {n} whole numbers separated by {sep!r}; got {s!r}')
-        return res
-    def ended(*_): raise KeyboardInterrupt
-    if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, ended)
+    region = _numbers(region, ',', 4, 'region')
+    size = _numbers(size, 'x', 2, 'size')
     starts = f', {start} starts' if start else ''
     print(f'{pause} pauses and goes on, {stop} or Ctrl-C stops{starts}', flush=True)
-    region = numbers(region, ',', 4, 'region')
-    size = numbers(size, 'x', 2, 'size')
-    res = record_screen(out, game, keys.split(','), window, region, size, rate, seconds,
-                        start, pause, stop, how='gamegen record')
+    with sigterm_as_ctrl_c():
+        res = record_screen(out, game, keys.split(','), window, region, size, rate, seconds,
+                            start, pause, stop, how='gamegen record')
     print(f"{out}: {res['frames']} frames in {res['seconds']:.1f} s, {res['dropped']} dropped")
 
 # %% ../../nbs/play/04_capture.ipynb #5038d01e

@@ -6,9 +6,10 @@
 __all__ = ['GAMES', 'Box', 'DoomGame', 'Expert', 'play', 'at_random', 'Demonstration', 'demonstrate']
 
 # %% ../../nbs/play/01_games.ipynb #ea8cbe01
-import os, tempfile
+import os, shlex, sys, tempfile
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,19 @@ def _within(folder):
     try: yield
     finally: os.chdir(here)
 
+_LAUNCH = ('import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); '
+           'os.execv(sys.argv[1], sys.argv[1:])')
+
+def _launcher(folder, engine):
+    "A program in `folder` that starts the engine so that it ends with this process; '' without one"
+    path = Path(folder)/'engine'
+    words = shlex.join([sys.executable, '-ISsc', _LAUNCH, str(engine)])
+    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding='utf-8')
+    path.chmod(0o700)
+    may_run = sys.platform == 'linux' and os.access(path, os.X_OK)   # some mount /tmp without
+    return str(path) if may_run else ''
+
+# %% ../../nbs/play/01_games.ipynb #655e3237
 def _engine(name, size):
     "ViZDoom, started with a scene"
     try: import vizdoom as vz
@@ -55,7 +69,10 @@ def _engine(name, size):
     for o in ('POSITION_X', 'POSITION_Y', 'ANGLE'):
         g.add_available_game_variable(getattr(vz.GameVariable, o))
     g.set_episode_timeout(2100)
-    with _within(tempfile.gettempdir()): g.init()      # the engine leaves files where it is started
+    with tempfile.TemporaryDirectory() as folder, _within(tempfile.gettempdir()):
+        launcher = _launcher(folder, Path(vz.__file__).parent/'vizdoom')
+        if launcher: g.set_vizdoom_path(launcher)
+        g.init()                           # it leaves files where it is started
     return g
 
 # %% ../../nbs/play/01_games.ipynb #1960ee38

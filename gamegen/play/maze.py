@@ -99,6 +99,7 @@ def maze_expert(
     dy = _mid(to[1]) - s['p'][1]
     return {k for k,far in (('right', dx), ('left', -dx), ('down', dy), ('up', -dy)) if far >= 2}
 
+# %% ../../nbs/play/05_maze.ipynb #4921e1b2
 class maze_random:
     "A player who knows nothing: holds one or two keys for a third of a second or so, then others"
     def __init__(self, seed=0):
@@ -144,6 +145,7 @@ def start_maze(
         time.sleep(.01)
     raise DataError(f'Sneak: level {seed} did not start')
 
+# %% ../../nbs/play/05_maze.ipynb #ef3bc838
 def play_maze(
     game,         # A `ScreenGame` of Sneak
     policy,       # Function of the state that gives keys

@@ -28,6 +28,7 @@ _film = dict(options=dict(crf='20', preset='veryfast', tune='zerolatency', g='60
              # milliseconds until a cluster is on disk
              container=dict(cluster_time_limit='400', flush_packets='1'))
 
+# %% ../../nbs/play/02_recordings.ipynb #0f01b72a
 def _open_film(path, size, rate, kind='matroska', options=None, container=None):
     "A video file to write to, and its stream"
     import av
@@ -197,6 +198,7 @@ _checks = dict(format=lambda v: v == FORMAT,
                rate=lambda v: _number(v) and 0 < v <= 240,
                frames=lambda v: v is None or _whole(v, 0, 10**8))
 
+# %% ../../nbs/play/02_recordings.ipynb #d91284bd
 def _info(path):
     "What `recording.json` says, checked"
     fn = path/'recording.json'
@@ -231,6 +233,7 @@ def _row(line, i, keys):
     if 'score' in d and not _number(d['score']): raise ValueError('score: expected a number')
     return d
 
+# %% ../../nbs/play/02_recordings.ipynb #d3641393
 def _rows(fn, info):
     "The lines of `frames.jsonl`; of an unfinished recording, those before a last one that was cut"
     rows = []
@@ -251,30 +254,38 @@ def _rows(fn, info):
     return rows
 
 # %% ../../nbs/play/02_recordings.ipynb #699e45fa
+def _check_film(fn, info, shape, max_mb):
+    "Is there a film to read? Refuses what is none, and more frames than fit into memory"
+    n,c,h,w = shape
+    if n*c*h*w > max_mb*2**20:
+        raise DataError(f'{fn}: {n} frames of {w} x {h} need {n*c*h*w/2**20:.0f} MB; '
+                        f'the limit is {max_mb}')
+    unfinished = info['frames'] is None
+    try:
+        with open(fn, 'rb') as f: head = f.read(4)
+    except FileNotFoundError if unfinished else (): head = b''
+    except OSError as e: raise DataError(f'{fn}: cannot be read ({e.strerror})') from None
+    if n == 0 or head == b'' and unfinished: return False
+    if head != b'\x1aE\xdf\xa3': raise DataError(f'{fn}: not a Matroska film')
+    return True
+
+# %% ../../nbs/play/02_recordings.ipynb #da7287f1
 def _read_film(fn, info, n, size, mode, max_mb, limits):
     "The first `n` frames of a film, or as many as it has, as a uint8 tensor"
     import torch
     w,h = size or info['size']
-    c = 3 if mode == 'RGB' else 1
+    shape = n, 3 if mode == 'RGB' else 1, h, w
     report = []
     m = 0
-    if n*c*h*w > max_mb*2**20:
-        raise DataError(f'{fn}: {n} frames of {w} x {h} need {n*c*h*w/2**20:.0f} MB; '
-                        f'the limit is {max_mb}')
-    try:
-        with open(fn, 'rb') as f: head = f.read(4)
-    except FileNotFoundError if info['frames'] is None else (): head = b''
-    except OSError as e: raise DataError(f'{fn}: cannot be read ({e.strerror})') from None
-    res = torch.empty(n, c, h, w, dtype=torch.uint8)
-    if n == 0 or head == b'' and info['frames'] is None: return res[:0]
-    if head != b'\x1aE\xdf\xa3': raise DataError(f'{fn}: not a Matroska film')
+    if not _check_film(fn, info, shape, max_mb): return torch.empty(0, *shape[1:], dtype=torch.uint8)
+    res = torch.empty(shape, dtype=torch.uint8)
     for img,*_ in iter_images(fn, on_error='skip', report=report, limits=limits):
         if list(img.size) != info['size']:
             raise DataError(f"{fn}: frame {m} has {img.width} x {img.height} pixels; "
                             f"expected {info['size']}")
         img = as_mode(img, mode)
         a = np.array(img if img.size == (w, h) else fit_image(img, (w, h), 'stretch'))
-        res[m] = torch.from_numpy(a[None] if c == 1 else a.transpose(2, 0, 1))
+        res[m] = torch.from_numpy(a[None] if a.ndim == 2 else a.transpose(2, 0, 1))
         m = m + 1
         if m == n: break
     if report and info['frames'] is not None: raise DataError(f'{fn}: {report[0][1]}')
@@ -355,11 +366,33 @@ def _flips(held, t):
             y = held[rows, k] != down
             if y.sum() >= 8: yield rows, y, np.delete(held[rows-1], k, 1)
 
+def _sigmoid(v): return (1 + np.tanh(v/2))/2
+def _with_one(x): return np.c_[x, np.ones(len(x))]
+
+# %% ../../nbs/play/02_recordings.ipynb #06e26b7a
+def _fit_logistic(x, y, C):
+    "Weights of a logistic regression, the last one free and the others held by `C`; Newton's method"
+    x = _with_one(x)
+    ridge = np.append(np.full(x.shape[1] - 1, 1/C), 0)
+    def cost(w): return (np.logaddexp(0, x @ w) - y*(x @ w)).sum() + (ridge*w*w).sum()/2
+    w = np.zeros(len(ridge))
+    now = cost(w)
+    for _ in range(30):
+        p = _sigmoid(x @ w)
+        step = np.linalg.solve((x.T*(p*(1 - p))) @ x + np.diag(ridge),
+                               x.T @ (p - y) + ridge*w)
+        while cost(w - step) > now and np.abs(step).max() > 1e-9: step = step/2
+        w = w - step
+        was = now
+        now = cost(w)
+        if was - now <= 1e-7*was: break
+    return w
+
+# %% ../../nbs/play/02_recordings.ipynb #79021e4a
 def _surprise(y, p): return -np.where(y, np.log(p), np.log(1 - p)).sum()
 
 def _explained(z, held, t, lag, folds, C):
     "Surprise without and with the picture, summed over all held-out parts"
-    from sklearn.linear_model import LogisticRegression
     without = with_it = 0.
     for rows,y,others in _flips(held, t):
         x = np.c_[z[rows-lag], others]
@@ -369,8 +402,7 @@ def _explained(z, held, t, lag, folds, C):
             a = ~b
             if y[a].sum() < 4 or y[a].all() or not b.any(): continue
             often = (y[a].sum() + .5)/(a.sum() + 1)
-            fit = LogisticRegression(C=C, solver='newton-cholesky').fit(x[a], y[a])
-            p = fit.predict_proba(x[b])[:, 1]
+            p = _sigmoid(_with_one(x[b]) @ _fit_logistic(x[a], y[a], C))
             without += _surprise(y[b], often)
             # a mixture, or one slip costs more than many hits earn
             with_it += _surprise(y[b], .9*p + .1*often)
@@ -382,6 +414,7 @@ class Lag(NamedTuple):
     frames:int
     scores:np.ndarray
 
+# %% ../../nbs/play/02_recordings.ipynb #df2bc4b0
 def estimate_lag(
     frames,     # uint8 tensor (n, c, h, w)
     held,       # bool (n, k), keys at each frame
@@ -392,7 +425,6 @@ def estimate_lag(
 ) -> Lag:
     "How many frames after the screen the keys follow"
     import torch
-    from sklearn import config_context
     from sklearn.decomposition import PCA
     held = np.asarray(held, bool)
     n = len(frames)
@@ -407,9 +439,7 @@ def estimate_lag(
         raise DataError('estimate_lag: no key changes often enough (8 times)')
     z = z/(z[:, 0].std() + 1e-6)
     lags = range(max_lag + 1)
-    # hundreds of small fits, which checks would make a third slower
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        both = [[_explained(z, held, t, lag, folds, C) for lag in lags] for C in (.1, 3)]
+    both = [[_explained(z, held, t, lag, folds, C) for lag in lags] for C in (.1, 3)]
     both = np.array(both)                                      # of a stiff and a supple fit
     scores = max(1 - both[..., 1]/np.maximum(both[..., 0], 1e-9), key=max)
     return Lag(int(scores.argmax()) if scores.max() > least else None, scores)
@@ -431,15 +461,17 @@ def _thumbs(x):
     t = torch.from_numpy(thumbnails(x))
     return t/t.shape[1]**.5
 
+def _coverage(t, chosen):
+    import torch
+    d = torch.cat([torch.cdist(o, t[list(chosen)]).amin(1) for o in t.split(2048)])
+    return d.mean().item(), d.max().item()
+
 def coverage(
     frames, # uint8 tensor (n, c, h, w)
     chosen, # Numbers of the frames chosen
 ) -> tuple:
     "Mean and largest distance from a frame to the nearest chosen one, in grey levels of thumbnails"
-    import torch
-    t = _thumbs(frames)
-    d = torch.cat([torch.cdist(o, t[list(chosen)]).amin(1) for o in t.split(2048)])
-    return d.mean().item(), d.max().item()
+    return _coverage(_thumbs(frames), chosen)
 
 # %% ../../nbs/play/02_recordings.ipynb #bc11f966
 def diverse_frames(
@@ -457,11 +489,20 @@ def diverse_frames(
     t = _thumbs(frames[at])
     d = torch.cdist(t, t)
     d = (d/d.max().clamp(min=1e-9))**power
+    return sorted(at[_greedy(d, n)].tolist())
+
+# %% ../../nbs/play/02_recordings.ipynb #769e9666
+def _greedy(d, n):
+    "Rows of a matrix of distances that one by one lower the mean of the smallest most"
+    import torch
     chosen = []
-    near = torch.full((len(at),), 1.)
-    for _ in range(n):
-        cost = torch.minimum(near[:,None], d).sum(0)
-        cost[chosen] = torch.inf
-        chosen.append(int(cost.argmin()))
-        near = torch.minimum(near, d[:, chosen[-1]])
-    return sorted(at[chosen].tolist())
+    near = torch.ones(len(d))
+    gain = (1 - d).sum(0)
+    while len(chosen) < n:
+        j = int(gain.argmax())
+        gain[j] = (near - d[j]).clamp(min=0).sum()
+        if gain[j] < gain.max(): continue      # what is gained only shrinks: those below need no look
+        chosen.append(j)
+        gain[j] = -1.
+        near = torch.minimum(near, d[j])
+    return chosen

@@ -68,6 +68,7 @@ class Slots(nn.Module):
         self.expand = nn.Linear(code, self.patch**2, bias=False)
         self.heatmap = _heatmap_net(channels) if guided else None
 
+# %% ../../nbs/play/06_slots.ipynb #7b4e2d43
 def _heatmap_net(channels):
     "A small CNN from a picture to logits of objects"
     net = nn.Sequential(nn.Conv2d(channels, 24, 5, 2, 2), nn.SiLU(),
@@ -89,6 +90,7 @@ def peaks(self:Slots, e):
     height,i = (e*(e == top)).flatten(1).topk(self.k)
     return torch.stack([i % self.size, i//self.size], 2), height
 
+# %% ../../nbs/play/06_slots.ipynb #7d878802
 @patch
 def objectness(self:Slots, x, residual):
     "How likely an object is at each pixel: by the heatmap, or by what is missed"
@@ -120,6 +122,7 @@ def encode(self:Slots,
     place = at/(self.size - 1)*2 - 1
     return torch.cat([place, height[...,None], self.shrink(patches)], 2).flatten(1), patches
 
+# %% ../../nbs/play/06_slots.ipynb #e6192a54
 @patch
 def pixels(self:Slots, slots):
     "Columns and rows of slots `(n,k,dims)`"

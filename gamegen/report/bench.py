@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['VERSIONS', 'compare', 'machine', 'run_benchmarks', 'against_last', 'bench_batches', 'bench_read', 'bench_simulate',
-           'kept', 'main']
+           'bench_neighbour', 'kept', 'main']
 
 # %% ../../nbs/report/02_bench.ipynb #2b62c833
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -19,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core import DataError, atomic_write, benchmark, benchmarks, bundled, find_registered
+from ..core import (DataError, atomic_write, benchmark, benchmarks, bundled, check_range,
+                          find_registered)
 
 # %% ../../nbs/report/02_bench.ipynb #45b21694
 def _seconds(job, clock):
@@ -62,11 +65,13 @@ def machine():
     return dict(cpu=_processor(), cores=os.cpu_count(), system=platform.system(),
                 python=platform.python_version(), **{k:version(k) for k in VERSIONS})
 
+# %% ../../nbs/report/02_bench.ipynb #f7497872
 def run_benchmarks(
     only:str=None, # Title of a single benchmark
     rounds:int=7,  # Rounds counted
 ) -> dict:
     "Run the registered benchmarks; returns a record that JSON can hold"
+    check_range('rounds', rounds, 1, 1000)
     find_registered('benchmark')
     if only and only not in benchmarks:
         raise DataError(f"benchmark {only!r}: unknown; there are: {', '.join(benchmarks)}")
@@ -143,6 +148,26 @@ def bench_simulate():
     u = np.random.default_rng(0).random(3000)
     return {'NumPy, a call a step': lambda: _fluctuation(fit, u),
             'run_fluctuation': lambda: run_fluctuation(fit, [0.]*LAGS, u)}
+
+# %% ../../nbs/report/02_bench.ipynb #222bb5b6
+def _beside(job, code):
+    "A job, while a process for each core does what `code` says"
+    def go():
+        words = [sys.executable, '-ISc', code]
+        others = [subprocess.Popen(words) for _ in range(os.cpu_count() or 1)]
+        try: return job()
+        finally:
+            for p in others:
+                p.kill()
+                p.wait()
+    return go
+
+@benchmark('ninety minutes of football, beside a busy neighbour', baseline='beside an idle one')
+def bench_neighbour():
+    from gamegen.cgan import generate_match
+    def job(): generate_match(90, seed=0)
+    return {'beside an idle one':_beside(job, 'import time; time.sleep(600)'),
+            'beside a busy one':_beside(job, 'while True: pass')}
 
 # %% ../../nbs/report/02_bench.ipynb #e57695e9
 def kept(

@@ -10,28 +10,21 @@ import base64
 import importlib.util
 import io
 import json
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 from fastcore.basics import patch
 from PIL import Image
 
 from ..core import DataError
+from ..film import browser, find_browser
 
 # %% ../../nbs/report/03_browser.ipynb #9dd34ec0
-_browsers = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
-
 def no_browser() -> str:
     "What is missing here for trying a page, or ''"
     gone = []
-    if not any(map(shutil.which, _browsers)): gone.append('chromium')
+    if not find_browser(): gone.append('chromium')
     if importlib.util.find_spec('websocket') is None: gone.append('websocket-client')
     return ', '.join(gone)
 
@@ -104,17 +97,6 @@ def another(self:Tab, url) -> Tab:
     tab.open(url)
     return tab
 
-def _start(home, size):
-    "Chromium as a process, its profile in the folder `home`"
-    flags = ['--headless=new', '--disable-gpu', '--hide-scrollbars', '--remote-debugging-port=0',
-             '--no-first-run', '--remote-allow-origins=*', f'--user-data-dir={home}',
-             f'--window-size={size[0]},{size[1]}']
-    is_root = hasattr(os, 'geteuid') and os.geteuid() == 0
-    if is_root: flags.append('--no-sandbox')                 # or it does not start
-    browser = next(filter(shutil.which, _browsers))
-    return subprocess.Popen([browser, *flags, 'about:blank'], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, start_new_session=True)
-
 def _first_tab(process, home, wait):
     "The tab that a browser has opened, `wait` seconds after its start at most"
     file = home/'DevToolsActivePort'
@@ -127,13 +109,6 @@ def _first_tab(process, home, wait):
     tabs = json.load(urllib.request.urlopen(f'http://127.0.0.1:{port}/json'))
     return Tab(port, next(t for t in tabs if t['type'] == 'page')['id'], home)
 
-def _stop(process):
-    "End the browser, and what it has started"
-    if process.poll() is None:
-        if hasattr(os, 'killpg'): os.killpg(process.pid, signal.SIGKILL)
-        else: process.kill()
-    process.wait()
-
 # %% ../../nbs/report/03_browser.ipynb #d3b0c1a2
 @contextmanager
 def chromium(
@@ -143,17 +118,14 @@ def chromium(
 ) -> Tab:
     "A page in a browser without a window"
     if no_browser(): raise DataError(f'{no_browser()}: not installed; expected for trying a page')
-    home = Path(tempfile.mkdtemp())
-    process = _start(home, size)
-    try:
+    flags = ['--headless=new', '--hide-scrollbars', '--remote-debugging-port=0',
+             '--remote-allow-origins=*']
+    with browser(*flags, 'about:blank', size=size) as (process,home):
         tab = _first_tab(process, home, wait)
         # lasts as long as this tab
         tab('Browser.setDownloadBehavior', behavior='allow', downloadPath=str(home))
         tab.open(url)
         yield tab
-    finally:
-        _stop(process)
-        shutil.rmtree(home, ignore_errors=True)
 
 # %% ../../nbs/report/03_browser.ipynb #58dff987
 _MIDDLE = """(() => {

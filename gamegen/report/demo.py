@@ -213,6 +213,14 @@ def _chosen(only):
         raise DataError(f"exhibit {only!r}: unknown; there are: {', '.join(exhibits)}")
     return [only] if only else list(exhibits)
 
+def _folder(out, overwrite):
+    "The folder of the page, if it may be written to"
+    out = Path(out)
+    if out.exists() and not out.is_dir(): raise DataError(f'{out}: is a file; expected a folder')
+    if overwrite or not out.exists() or not any(out.iterdir()): return out
+    how = '--force (overwrite=True) would replace files'
+    raise DataError(f'{out}: holds files already; nothing was written; {how}')
+
 def _made(title, out):
     "The files of an exhibit, or what went wrong"
     folder = out/re.sub(r'\W+', '_', title.lower())
@@ -221,12 +229,14 @@ def _made(title, out):
         return exhibits[title](folder)
     except (GamegenError, OSError, ImportError) as e: return f'{type(e).__name__}: {e}'
 
+# %% ../../nbs/report/01_demo.ipynb #104acbd5
 def make_demo(
     out='out',     # Folder to write to
     only:str=None, # Title of a single exhibit
+    overwrite=False, # May files that are there be replaced?
 ) -> dict:
     "Write every exhibit and the page that shows them; returns `{title: files or error}`"
-    out = Path(out)
+    out = _folder(out, overwrite)
     titles = _chosen(only)
     shown = {}
     start = time.time()
@@ -245,7 +255,8 @@ def make_demo(
 def main(
     out:str='out',  # Folder to write to
     only:str=None,  # Title of a single exhibit
+    force:bool=False, # Replace files that are there?
 ):
     "Write one of every kind of content, and a page that shows them"
-    bad = [k for k,v in make_demo(out, only).items() if isinstance(v, str)]
+    bad = [k for k,v in make_demo(out, only, force).items() if isinstance(v, str)]
     if bad: raise GamegenError(f"these exhibits failed, see the page: {', '.join(bad)}")
