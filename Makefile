@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check digest lab docs bench race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check digest lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -17,7 +17,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: env-play ## Write one of every kind of content, and a page that shows it, into out/
-	@$(PY) -m gamegen.cli demo --out out
+	@$(PY) -m gamegen.cli demo --out out --force
 
 test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed unchanged too)
 	@$(PY) tools/test.py
@@ -36,6 +36,9 @@ docs: env-docs ## Build the site into _docs/, with Quarto where it is installed
 
 bench: env-play ## Time the library against named baselines
 	@$(PY) -m gamegen.cli bench
+
+reproduce: env-play ## Make kept figures again, and compare them with those kept (PART="maze floors"; PART=--list)
+	@$(PY) tools/reproduce.py $(PART)
 
 race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
 	@$(PY) bench/frame_race.py classic

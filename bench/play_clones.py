@@ -3,7 +3,8 @@
 `python bench/play_clones.py code GAME --kind KIND` trains an encoder of a kind in `CODES`;
 `clone GAME --kind OBS --seed S` a clone, by the encoder that `SEEN_BY` names;
 `loss GAME --kind LOSS` a clone that sees `latent+slots`, trained by another loss;
-`late GAME --lag N` likewise one that answers late; `known GAME` plays the expert and chance.
+`late GAME --lag N` likewise one that answers late;
+`known GAME` plays the expert, chance, and the expert's keys of other games.
 `record maze --recordings FOLDER` records demonstrations of the game on the screen,
 `clone maze --recordings FOLDER` trains a clone by them,
 and `play maze --kind NAME --weights FILE` lets it play there.
@@ -164,11 +165,19 @@ def train_maze(cfg, folder, out):
          core_seconds=round(t), **rounded(action_report(p, test)))
     p.save(out/f'clones-maze-{cfg.obs}-{cfg.seed}.safetensors')
 
+def played_back(g, seed, other):
+    "The score of keys that an expert held in another game: what one would have who looks at nothing"
+    keys = []
+    play(g, Expert(g).act, other, keys.append)
+    left = iter(keys)
+    return play(g, lambda: next(left, ()), seed)
+
 def known(game):
-    "Expert and chance"
+    "Expert, chance, and an expert's keys without his eyes"
     g = DoomGame(game)
     keep('clones', game, 'expert', 0, returns=[play(g, Expert(g).act, s) for s in TESTS])
     keep('clones', game, 'random', 0, returns=[play(g, at_random(g, s), s) for s in TESTS])
+    keep('clones', game, 'played back', 0, returns=[played_back(g, s, s + 1000) for s in TESTS])
 
 def in_maze(name, weights, levels=range(21, 31)):
     "Games of a minute on the screen: of a clone, or of a player of nbs/play/05_maze.ipynb"

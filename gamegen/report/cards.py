@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core import ConfigError, DataError, atomic_write, bundled
+from ..core import ConfigError, DataError, atomic_write, bundled, check_path
 from ..io import load_weights
 
 # %% ../../nbs/report/05_cards.ipynb #0518ab2f
@@ -29,6 +29,7 @@ class Source(NamedTuple):
         patterns = re.findall('`(.+?)`', self.file)
         return any(Path(name).match(o) or name == o for o in patterns)
 
+# %% ../../nbs/report/05_cards.ipynb #4b317d7b
 def _every_source():
     "The rows of `data/README.md`"
     lines = bundled('README.md').read_text(encoding='utf-8').splitlines()
@@ -78,7 +79,7 @@ class Card(str):
         overwrite=False, # May a file that is there be replaced?
     ):
         "Write it"
-        if Path(path).suffix != '.md': raise DataError(f'{path}: expected a name that ends in .md')
+        path = check_path(path, ('.md',), overwrite)
         with atomic_write(path, overwrite) as f: f.write_text(self + '\n', encoding='utf-8')
 
 def _cell(o): return re.sub(r'(?<!\\)\|', r'\|', str(o)).replace('\n', ' ')
@@ -118,6 +119,7 @@ def card(
     limits,     # Sentences: what it cannot do
     misuse,     # Sentences: how it could do harm, and what stands against that
     use='',     # What it is for, in a sentence
+    learned=(), # Sentences: from how many items it learns, and what of it is a table or a rule
 ) -> Card:
     "Say what a model is, before anybody uses it"
     weights = [weights] if isinstance(weights, (str, Path)) else list(weights)
@@ -125,6 +127,7 @@ def card(
     _checked(tables, weights=weights, data=data, limits=limits, misuse=misuse)
     parts = [f'### {title}', use, '#### Data']
     parts.append(_md(['file', 'what it is', 'made by', 'licence'], data))
+    if learned: parts += ['#### What is learned, and what is not', _list(learned)]
     parts += ['#### Training and licence', *_about(weights)]
     for k,t in tables.items(): parts += [f'#### {k}', _figures(t)]
     parts += ['#### Limits', _list(limits), '#### Misuse', _list(misuse)]
