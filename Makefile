@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check digest lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check digest abuse lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -27,6 +27,9 @@ check: env-dev ## Check that library, notebooks, README and versions are in step
 
 digest: env-play ## Check that the library makes what it made, from fixed seeds
 	@$(PY) tools/digest.py
+
+abuse: env-play ## Give every command absurd numbers, hostile files and full disks, some 900 times
+	@$(PY) tools/abuse.py
 
 lab: env-dev ## Open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --notebook-dir nbs

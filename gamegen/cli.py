@@ -6,8 +6,16 @@
 __all__ = ['COMMANDS', 'ANSWERS', 'Command', 'Option', 'options_of', 'help_of', 'overview', 'parse', 'main', 'completion']
 
 # %% ../nbs/08_cli.ipynb #64a222bf
-import argparse, ast, importlib, io, json, os, re, shutil, sys, textwrap, tokenize
-from contextlib import nullcontext, redirect_stdout
+import os, signal, sys
+
+def _is_command(): return os.path.basename(sys.argv[0]) in ('gamegen', 'gamegen.exe', 'cli.py')
+
+# Ctrl-C while the rest is imported ends the command as it ends others; `main` takes over from there
+if _is_command(): signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse, ast, errno, importlib, io, json, logging, re, shutil, textwrap, threading
+import tokenize
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -351,8 +359,18 @@ def _reader(kind, what):
             raise argparse.ArgumentTypeError(f'expected {what}; got {s!r}') from None
     return read
 
+def _number(kind, lo=None, hi=None):
+    "A function that reads numbers, as strictly as settings are read"
+    def read(s):
+        from gamegen.core import read_number
+        v = read_number(s, kind)
+        if lo is not None and not lo <= v <= hi: raise ValueError(s)
+        return v
+    return read
+
 _readers = dict(
-    int=_reader(int, 'a whole number'), float=_reader(float, 'a number'),
+    int=_reader(_number(int), 'a whole number'), float=_reader(_number(float), 'a number'),
+    seed=_reader(_number(int, 0, 2**32 - 1), f'a whole number from 0 to {2**32 - 1}'),
     str=str, setting=str)
 
 class _Parser(argparse.ArgumentParser):
@@ -365,7 +383,7 @@ def _argument(o):
     "How argparse reads an option"
     res = dict(dest=o.name) if o.flags else {}
     if o.kind == 'bool': return res | dict(action='store_true')
-    res['type'] = _readers[o.kind]
+    res['type'] = _readers['seed' if o.name == 'seed' else o.kind]
     if o.choices and o.kind != 'setting':               # settings are checked by their `Config`
         known = {k:k for k in o.choices}
         res['type'] = _reader(known.__getitem__, f"one of {', '.join(known)}")
@@ -416,38 +434,52 @@ def _run(command, words):
     as_file = given.pop('settings', False)
     f = _import(*COMMANDS[command].what.split(':'))
     cfg,own = _split_settings(command, given)
-    if as_file: print(_as_file(*cfg)); return
+    if as_file: _say(_as_file(*cfg)); return
     with redirect_stdout(sys.stderr) if as_json else nullcontext(): made = f(*cfg, **own)
     if not as_json: return
     args = {o.name:o.default for o in options_of(command)} | given
-    print(json.dumps(ANSWERS[command](args, made), default=str, ensure_ascii=False, indent=1))
+    _say(json.dumps(ANSWERS[command](args, made), default=str, ensure_ascii=False, indent=1))
+
+# %% ../nbs/08_cli.ipynb #9fbd8c46
+@contextmanager
+def _named():
+    "An error of standard output gets a name"
+    try: yield
+    except BrokenPipeError: raise
+    except OSError as e: raise OSError(e.errno, e.strerror, 'standard output') from None
+
+def _say(text):
+    with _named(): print(text, flush=True)
 
 # %% ../nbs/08_cli.ipynb #66f840b7
 def _dispatch(argv):
     "Answer, or run a command"
     if not argv: print(overview(), file=sys.stderr); return 2
     command,*rest = argv
-    if command in ('-h', '--help'): print(overview())
-    elif command == '--version': print(f'gamegen {gamegen.__version__}')
+    if command in ('-h', '--help'): _say(overview())
+    elif command == '--version': _say(f'gamegen {gamegen.__version__}')
     elif command not in COMMANDS:
         raise _config_error(f'unknown command {command!r}; {_guess(command, list(COMMANDS))}')
-    elif '-h' in rest or '--help' in rest: print(help_of(command))
+    elif '-h' in rest or '--help' in rest: _say(help_of(command))
     else: _run(command, rest)
-    sys.stdout.flush()
+    with _named(): sys.stdout.flush()
     return 0
 
+# %% ../nbs/08_cli.ipynb #6c8a5f13
 def _fail(e, code):
     "Say what is wrong, in one line on stderr; returns the exit code"
+    from gamegen.core import plain
     message = getattr(e, 'strerror', None) or str(e)
-    if getattr(e, 'strerror', None) and e.filename: message = f'{e.filename}: {message}'
-    if message: print('error: ' + ' '.join(message.split()), file=sys.stderr)
+    name = getattr(e, 'filename', None)
+    if getattr(e, 'strerror', None) and name: message = f'{name}: {message}'
+    if message: print('error: ' + plain(' '.join(message.split())), file=sys.stderr)
     return code
 
 def _exit_code(e):
     "1 or 2 for an exception that says what is wrong; None for a bug"
     from gamegen.core import ConfigError, GamegenError
     if isinstance(e, ConfigError): return 2
-    return 1 if isinstance(e, (GamegenError, OSError, ImportError)) else None
+    return 1 if isinstance(e, (GamegenError, OSError, ImportError, UnicodeEncodeError)) else None
 
 def _stopped(e, argv):
     "What Ctrl-C leaves"
@@ -456,15 +488,28 @@ def _stopped(e, argv):
     resumes = 'resume' in [o.name for o in options]
     return 'stopped; --resume goes on from the newest checkpoint' if resumes else 'stopped'
 
+def _mute():
+    "Let nothing more go to a standard output that takes nothing"
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
 # %% ../nbs/08_cli.ipynb #a70c5d19
-def main(
-    argv:list=None, # Words of the command line; those of this process when None
-) -> int:
+@contextmanager
+def _ctrl_c():
+    "Note whether Ctrl-C was pressed, for imports and some commands take it for something else"
+    pressed = []
+    def note(*_):
+        pressed.append(True)
+        raise KeyboardInterrupt
+    if threading.current_thread() is not threading.main_thread(): yield pressed; return
+    before = signal.signal(signal.SIGINT, note)
+    try: yield pressed
+    finally: signal.signal(signal.SIGINT, before)
+
+def _outcome(argv, pressed):
     "Run a command; returns the exit code"
-    argv = sys.argv[1:] if argv is None else argv
     try: return _dispatch(argv)
     except BrokenPipeError:                                  # `gamegen ... | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()
         return 1
     except KeyboardInterrupt as e:
         print(_stopped(e, argv), file=sys.stderr)
@@ -472,9 +517,30 @@ def main(
     except SystemExit as e:
         return e.code if isinstance(e.code, int) else _fail(e.code or '', int(bool(e.code)))
     except Exception as e:
-        code = _exit_code(e)
+        code = 130 if pressed else _exit_code(e)
         if code is None: raise
-        return _fail(e, code)
+        return _fail('stopped' if pressed else e, code)
+
+# %% ../nbs/08_cli.ipynb #bf1a3d60
+def _prepare():
+    "What a command relies on: streams that take any text, and no warnings that are not its own"
+    if sys.stderr is None: sys.stderr = open(os.devnull, 'w')
+    if sys.stdout is None: raise OSError(errno.EBADF, 'closed', 'standard output')
+    for o in (sys.stdout, sys.stderr):
+        if hasattr(o, 'reconfigure'): o.reconfigure(errors='backslashreplace')
+    logging.getLogger('matplotlib').setLevel(logging.ERROR)   # of a home that is read-only, say
+
+def main(
+    argv:list=None, # Words of the command line; those of this process when None
+) -> int:
+    "Run a command; returns the exit code"
+    argv = sys.argv[1:] if argv is None else argv
+    with _ctrl_c() as pressed:
+        try: _prepare()
+        except OSError as e: return _fail(e, 1)
+        code = _outcome(argv, pressed)
+        ends_well = argv[:1] == ['record']         # for which Ctrl-C is the way to end
+        return 130 if pressed and code == 0 and not ends_well else code
 
 # %% ../nbs/08_cli.ipynb #18f36e05
 def _bash_options(command):

@@ -129,7 +129,7 @@ def _is_a(v, base):
 
 def _ok(v, base, md):
     "Is `v` a value of type `base` that `md` allows?"
-    if not _is_a(v, base): return False
+    if not _is_a(v, base) or base in (str, Path) and '\0' in str(v): return False
     if md['choices'] is not None and v not in md['choices']: return False
     return (md['lo'] is None or v >= md['lo']) and (md['hi'] is None or v <= md['hi'])
 
@@ -182,8 +182,10 @@ def _sections_of_ini(txt, path):
 def _read_sections(path):
     "The sections of an ini or JSON file, and whether their values are text"
     path = Path(path)
-    try: txt = path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as e:
+    try:
+        if path.exists() and not path.is_file(): raise OSError('not an ordinary file')
+        with open(path, encoding='utf-8') as f: txt = read_limited(f, 10**6, path)
+    except (OSError, ValueError) as e:
         raise ConfigError(f'{path}: cannot be read as a settings file ({e})') from None
     if path.suffix == '.json': return _sections_of_json(txt, path), False
     return _sections_of_ini(txt, path), True

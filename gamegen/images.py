@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HELD_OUT', 'Limits', 'decode', 'open_image', 'as_mode', 'fit_image', 'tar_members', 'Pic', 'iter_images', 'cut_sheet',
-           'ImageSet', 'load_images', 'tile', 'data_url', 'game_frames']
+           'ImageSet', 'load_images', 'tile', 'over', 'data_url', 'game_frames']
 
 # %% ../nbs/02a_images.ipynb #e088935a
 import gzip, io, math, os, re, stat, tarfile, warnings, zipfile, zlib
@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.meta import delegates
 from PIL import Image, ImageOps
 
-from .core import Config, ConfigError, DataError, bundled, check_range, opt
+from .core import Config, ConfigError, DataError, bundled, check_range, opt, plain
 
 # %% ../nbs/02a_images.ipynb #2277f158
 @dataclass
@@ -86,15 +86,11 @@ def _read(path, limits):
         return Path(path).read_bytes()
     except OSError as e: raise DataError(f'cannot be read ({e.strerror})') from None
 
-def _safe(name):
-    "A name without control codes, which a terminal would obey"
-    return name if name.isprintable() else ascii(name)[1:-1]
-
 def _where(source, name=''):
     "What an error calls an image: its path, or the path of its archive and its name in there"
-    if not isinstance(source, (str, Path)): return f'images/{_safe(name)}' if name else 'images'
+    if not isinstance(source, (str, Path)): return f'images/{plain(name)}' if name else 'images'
     single = not name or Path(source).name == name and Path(source).is_file()
-    return _safe(str(source)) if single else f'{_safe(str(source))}/{_safe(name)}'
+    return plain(source) if single else f'{plain(source)}/{plain(name)}'
 
 # %% ../nbs/02a_images.ipynb #20adb8f7
 def open_image(
@@ -104,7 +100,7 @@ def open_image(
     "One image, wholly decoded and upright, in the mode it is stored in"
     limits = limits or Limits()
     try: return decode(_read(path, limits), limits)[0]
-    except DataError as e: raise DataError(f'{_safe(str(path))}: {e}') from None
+    except DataError as e: raise DataError(f'{plain(path)}: {e}') from None
 
 # %% ../nbs/02a_images.ipynb #a3ecf09a
 def as_mode(
@@ -226,6 +222,17 @@ class _Member(tarfile.TarInfo):
         except tarfile.HeaderError as e:
             raise tarfile.ReadError(f'{e} at byte {tf.offset}') from None
 
+    def _short(self, tf):
+        "A header that holds a long name is read into memory whole"
+        if self.size <= 1 << 20: return
+        raise tarfile.ReadError(f'a header of {self.size/2**20:.0f} MB at byte {tf.offset}')
+    def _proc_gnulong(self, tf):
+        self._short(tf)
+        return super()._proc_gnulong(tf)
+    def _proc_pax(self, tf):
+        self._short(tf)
+        return super()._proc_pax(tf)
+
 class _Metered:
     "A stream of bytes that refuses to go past `most` of them"
     def __init__(self, f, most):
@@ -234,7 +241,7 @@ class _Metered:
         self.left = most
 
     def read(self, n):
-        b = self.f.read(n)
+        b = self.f.read(min(n, self.left + 1))
         self.left -= len(b)
         if self.left < 0: raise DataError(f'unpacks to over {self.most/2**20:.0f} MB')
         return b
@@ -321,7 +328,7 @@ def _video(path, limits, every=1, rate=None):
             _check_size(s, limits)
             for last,o in _decoded(box, s, limits, every, rate): yield f'{last:06d}', o
     except DataError as e: yield '', e
-    except (av.FFmpegError, OSError, ValueError, EOFError, ArithmeticError, TypeError) as e:
+    except Exception as e:                         # decoders raise anything
         what = 'truncated or not a video' if last is None else f'damaged after frame {last}'
         yield '', DataError(f"{what} ({getattr(e, 'strerror', None) or e})")
 
@@ -360,7 +367,7 @@ def _entries(source, limits, every, rate):
     if not isinstance(source, (str, Path)):
         return (yield from (_given(i, o) for i,o in enumerate(source)))
     p = Path(source)
-    if not p.exists(): raise DataError(f'{_safe(str(p))}: no such file or folder')
+    if not p.exists(): raise DataError(f'{plain(p)}: no such file or folder')
     try: kind = 'folder' if p.is_dir() else _kind(p) if p.is_file() else 'image'
     except OSError as e: return (yield '', DataError(f'cannot be read ({e.strerror})'), None)
     if kind == 'image':
@@ -410,7 +417,7 @@ def iter_images(
         except ConfigError: raise
         except DataError as e:
             if on_error == 'raise': raise DataError(f'{_where(source, name)}: {e}') from None
-            bad.append((_safe(name) or Path(_where(source)).name, str(e)))
+            bad.append((plain(name) or Path(_where(source)).name, str(e)))
             continue
         for i,img in enumerate(imgs):
             yield Pic(img, f'{name}#{i}' if len(imgs) > 1 else name, label)
@@ -440,7 +447,7 @@ def cut_sheet(
     limits:Limits=None, # What the file may cost
 ) -> list:
     "The cells of a sprite sheet that are not empty, as RGBA `Pic`s"
-    name = 'sheet' if isinstance(sheet, Image.Image) else _safe(str(sheet))
+    name = 'sheet' if isinstance(sheet, Image.Image) else plain(sheet)
     if (cell is None) == (rows is None or cols is None):
         raise ConfigError(f'{name}: expected rows and cols, or cell')
     img = as_mode(sheet if isinstance(sheet, Image.Image) else open_image(sheet, limits), 'RGBA')
@@ -523,6 +530,15 @@ def tile(
         left = pad + i%cols*(w + pad)
         sheet[top:top+h, left:left+w] = o
     return sheet
+
+def over(
+    x,      # RGBA, bytes or floats in 0..1; the channels last
+    ground, # Behind it: a colour, or colours of its size, in 0..1
+) -> np.ndarray:
+    "RGB floats in 0..1, as seen on a background"
+    x = x/np.float32(255) if x.dtype == np.uint8 else x
+    a = x[..., 3:]
+    return x[..., :3]*a + np.asarray(ground, x.dtype)*(1 - a)
 
 def data_url(
     data:bytes,       # Of a file

@@ -8,9 +8,11 @@ __all__ = ['file_sha256', 'digest', 'write_tensors', 'read_record', 'read_tensor
 
 # %% ../nbs/01a_io.ipynb #1d50f5dd
 import hashlib, json, math, re
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as _brief
 
 import numpy as np
 
@@ -86,6 +88,7 @@ def _refuse_foreign(path, want):
     for magic,what in _foreign.items():
         if head.startswith(magic): raise WeightsError(f'{path}: is {what}; {want}')
 
+# %% ../nbs/01a_io.ipynb #5c79d3f2
 def _open(path, kind, formats=(_format,)):
     "The open safetensors file at `path` and its record, or a `WeightsError`"
     from safetensors import SafetensorError, safe_open
@@ -104,10 +107,17 @@ def _open(path, kind, formats=(_format,)):
         raise WeightsError(f'{path}: written in the old layout; {how}')
     if what != kind or layout not in formats:
         raise WeightsError(f'{path}: holds {what} in format {layout}; {want}')
-    try: record = json.loads(meta['record'])
+    return f, _record(meta, path, want)
+
+def _record(meta, path, want):
+    "The record as a dict; JSON has no NaN"
+    def refuse(word): raise ValueError(word)
+    try: record = json.loads(meta['record'], parse_constant=refuse)
     except (KeyError, ValueError, RecursionError):
         raise WeightsError(f'{path}: its record is not JSON; {want}') from None
-    return f, record
+    if not isinstance(record, dict):
+        raise WeightsError(f'{path}: its record is {_brief(record)}; expected an object')
+    return record
 
 # %% ../nbs/01a_io.ipynb #214c54d7
 def read_record(
@@ -119,7 +129,9 @@ def read_record(
 
 def _read(path, kind, formats):
     f,record = _open(path, kind, formats)
-    ts = {k:f.get_tensor(k) for k in f.keys()}
+    try: ts = {k:f.get_tensor(k) for k in f.keys()}
+    except Exception as e:        # of a kind of number that PyTorch does not know
+        raise WeightsError(f'{path}: holds a tensor that cannot be read ({e})') from None
     if f.metadata().get('digest') != _content(ts, f.metadata()['record']):
         raise WeightsError(f'{path}: damaged: its contents do not match its own fingerprint')
     return ts, record
@@ -156,12 +168,28 @@ def save_weights(
     if half: ts = {k:v.half() if v.is_floating_point() else v for k,v in ts.items()}
     write_tensors(path, ts, 'weights', asdict(info), overwrite)
 
+# %% ../nbs/01a_io.ipynb #6d8ae403
 def _info(record, path):
-    try: return WeightsInfo(**record)
+    "The record as a `WeightsInfo`, each field of its type; texts hold nothing that a terminal obeys"
+    try: info = WeightsInfo(**record)
     except TypeError:
         names = ', '.join(WeightsInfo.__annotations__)
         raise WeightsError(f'{path}: its record lacks or adds fields; expected {names}') from None
+    for k,tp in WeightsInfo.__annotations__.items():
+        v = getattr(info, k)
+        if type(v) is tp and (tp is not str or v.isprintable()): continue
+        raise WeightsError(f'{path}: its record says that {k} is {_brief(v)}; expected {_words[tp]}')
+    return info
 
+_words = {str:'plain text', dict:'an object', int:'a whole number'}
+
+def _check_finite(ts, path):
+    "A `WeightsError` for weights that no training ends with"
+    for k,v in ts.items():
+        if v.is_complex() or not v.isfinite().all():
+            raise WeightsError(f'{path}: {k} holds numbers that are not finite; expected weights')
+
+# %% ../nbs/01a_io.ipynb #7e9bf514
 def load_weights(
     path,           # File that `save_weights` wrote
     net=None,       # Module to fill; its names and shapes must match
@@ -172,13 +200,15 @@ def load_weights(
     info = _info(record, path)
     if model and info.model != model:
         raise WeightsError(f'{path}: weights of {info.model!r}; expected {model!r}')
+    _check_finite(ts, path)
     if net is not None: fill(net, ts, path)
     return ts, info
 
 # %% ../nbs/01a_io.ipynb #4d8a54cf
 def _misfits(have, want):
-    "One phrase for each name whose shape differs"
-    shape = lambda t: 'absent' if t is None else f'{tuple(t.shape)}'
+    "One phrase for each name whose shape differs, or where one side has fractions and one has not"
+    kind = lambda t: '' if t.is_floating_point() else f'{t.dtype} '.removeprefix('torch.')
+    shape = lambda t: 'absent' if t is None else f'{kind(t)}{tuple(t.shape)}'
     res = []
     for k in dict.fromkeys([*want, *have]):
         a = shape(have.get(k))
@@ -257,16 +287,32 @@ class SavedModel:
         return _bundled_model(cls, name)
 
 # %% ../nbs/01a_io.ipynb #59c54f44
+@contextmanager
+def _limited(most):
+    "Stop a model that its settings make far larger than what its file holds"
+    from torch.nn.modules import module as m
+    left = most
+    def count(net, name, o):
+        nonlocal left
+        left -= 1 + (o.numel() if hasattr(o, 'numel') else 0)
+        if left < 0: raise WeightsError('its settings ask for more weights than it holds')
+    kinds = 'parameter', 'buffer', 'module'
+    hooks = [getattr(m, f'register_module_{o}_registration_hook')(count) for o in kinds]
+    try: yield
+    finally:
+        for o in hooks: o.remove()
+
 def _build(cls, path):
     "The model in the file at `path`"
     import torch
     ts,info = load_weights(path, model=cls.kind)
     if cls.half: ts = {k:v.float() if v.dtype == torch.float16 else v for k,v in ts.items()}
-    cfg = cls.config.from_dict(info.config, where=f'{path}: config')
     try:
-        with fixed_rng(0): return cls.build(cfg, ts, info)
-    except GamegenError as e: raise type(e)(f'{path}: {e}') from None
-    except (KeyError, IndexError, TypeError) as e:
+        cfg = cls.config.from_dict(info.config, where='config')
+        most = 10**6 + 4*sum(o.numel() for o in ts.values())
+        with fixed_rng(0), _limited(most): return cls.build(cfg, ts, info)
+    except GamegenError as e: raise WeightsError(f'{path}: {e}') from None
+    except Exception as e:         # settings and notes can be anything
         raise WeightsError(f'{path}: its record lacks what a {cls.kind} model needs ({e!r})') from e
 
 @lru_cache
@@ -368,6 +414,11 @@ def _halve(graph):
         widen = helper.make_node('Cast', [small], [w.name], to=TensorProto.FLOAT)
         graph.node.insert(0, widen)
 
+def _forget(graph):
+    "Drop what says where a node comes from: lines of code, and folders of the machine"
+    for o in (*graph.node, *graph.input, *graph.output, *graph.value_info):
+        for k in ('doc_string', 'metadata_props'): o.ClearField(k)
+
 def _free_rows(graph):
     "Call every open axis `n`"
     for v in (*graph.input, *graph.output):
@@ -397,6 +448,7 @@ def write_onnx(
         ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=shapes, strict=True)
         torch.onnx.export(ep, (), str(f), **names, external_data=False, verbose=False)
         model = onnx.load(f)
+        _forget(model.graph)
         _halve(model.graph)
         _free_rows(model.graph)
         onnx.save(model, f)

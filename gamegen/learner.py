@@ -28,10 +28,11 @@ with warnings.catch_warnings():
                                           combined_cos)
     from fastai.learner import Learner
     from fastai.optimizer import OptimWrapper
+    from fastprogress.fastprogress import master_bar
 
 from .batches import Stream, average_grads, mean_over_processes, rank_world
-from .core import (TrainingError, atomic_write, fixed_rng, pick_device, rng_state,
-                          seed_everything, set_rng_state, stream)
+from .core import (GamegenError, TrainingError, WeightsError, atomic_write, fixed_rng, lock,
+                          pick_device, rng_state, seed_everything, set_rng_state, stream)
 from .io import WeightsInfo, fill, part, read_record, read_tensors, write_tensors
 from .train import Nets, Run, StopTraining, TrainConfig, checkpoints, mean_distance
 
@@ -67,12 +68,20 @@ class _Batches:
         for i in range(self.nets.it, self._end()): yield self.loader.batch(i, *rank_world())
 
 # %% ../nbs/03a_learner.ipynb #6ba48d3c
+class _Progress(ProgressCallback):
+    "fastai's, without a list of all rounds in memory"
+    name = 'progress'
+    def before_fit(self):
+        self.learn.create_mbar = False
+        self.mbar = master_bar(range(self.n_epoch))
+        super().before_fit()
+
 class _Engine(Learner):
     "What the Trainer does otherwise than fastai's Learner"
     def start_engine(self, data, opt_func, rates, cbs, progress):
         schedule = _scheduler(self.cfg.schedule, rates)
         cbs = [TrainEvalCallback, AverageWeights, RoundEnd, *schedule, *cbs]
-        if progress and rank_world()[0] == 0: cbs.append(ProgressCallback)
+        if progress and rank_world()[0] == 0: cbs.append(_Progress)
         super().__init__(data, self.nets, loss_func=lambda *_: None, opt_func=opt_func, lr=rates,
                          cbs=cbs, default_cbs=False)
         self.create_opt()
@@ -92,6 +101,7 @@ class _Engine(Learner):
         except StopTraining as e:
             _stop(self, e.why)
             raise CancelFitException from None
+        except GamegenError as e: raise type(e)(str(e).rpartition('\n\t')[2]) from None
 
 # %% ../nbs/03a_learner.ipynb #69729cd8
 class Trainer(_Engine):
@@ -128,6 +138,7 @@ class Trainer(_Engine):
         self.hooks = dict(before_batch=before_batch, alarms=alarms, after_round=after_round)
         self.history = []
         self.stopped = self.best = self.keeper = None
+        self.holds = False    # the lock of its folder
         self.data_digest = loader.digest() if hasattr(loader, 'digest') else ''
         self.params = {k:[p for p in net.parameters() if p.requires_grad] for k,net in nets.items()}
         data = SimpleNamespace(train=_Batches(loader, model, cfg), device=dev)
@@ -347,17 +358,25 @@ def _state(learn):
     st.update({f'rng.{k}':torch.as_tensor(v) for k,v in rng_state().items()})
     return st
 
+def _score(path):
+    "The score that a checkpoint says it has, if any; none of one that is damaged"
+    try: score = read_record(path, 'checkpoint')['score']
+    except (WeightsError, KeyError, TypeError): return None
+    return score if isinstance(score, (int, float)) else None
+
 def _ranked(folder):
     "Steps of the scored checkpoints, best first"
-    scores = {k:read_record(p, 'checkpoint')['score'] for k,p in checkpoints(folder).items()}
+    scores = {k:_score(p) for k,p in checkpoints(folder).items()}
     return sorted((k for k,v in scores.items() if v is not None), key=lambda k: (scores[k], k))
 
 # %% ../nbs/03a_learner.ipynb #6c436db0
 def _keep_best(learn):
-    "Delete the checkpoints that are neither of this step nor among the best"
-    best = _ranked(learn.folder)[:learn.cfg.keep]
-    for k,p in checkpoints(learn.folder).items():
-        if k != learn.nets.it and k not in best: p.unlink()
+    "Delete the checkpoints that are neither of this step, nor of the one before, nor among the best"
+    found = checkpoints(learn.folder)
+    before = max((k for k in found if k < learn.nets.it), default=None)
+    kept = {learn.nets.it, before, *_ranked(learn.folder)[:learn.cfg.keep]}
+    for k,p in found.items():
+        if k not in kept: p.unlink()
 
 def _remember(learn, score):
     "Keep the nets of the best round in memory"
@@ -366,7 +385,7 @@ def _remember(learn, score):
     learn.best = score, learn.nets.it, ts
 
 def save_checkpoint(learn):
-    "Write the newest checkpoint and the log, and delete what is neither newest nor among the best"
+    "Write the newest checkpoint and the log, and delete those no longer kept"
     step = learn.nets.it
     score = learn.history[-1].get('score')
     if not learn.folder: return _remember(learn, score)
@@ -417,18 +436,38 @@ def _load_optimiser(learn, ts):
 
 def _read_log(path):
     "The rows of a log.csv as they stood in `history`"
-    with open(path, encoding='utf-8', newline='') as f: rows = list(csv.DictReader(f))
-    return [{k:int(v) if k == 'step' else float(v) for k,v in o.items() if v} for o in rows]
+    number = lambda k, v: int(v) if k == 'step' else float(v)
+    try:
+        with open(path, encoding='utf-8', newline='') as f: rows = list(csv.DictReader(f))
+        rows = [{k:number(k, v) for k,v in o.items() if v} for o in rows]
+        if all('step' in o for o in rows): return rows
+    except (OSError, ValueError, TypeError, csv.Error): pass
+    raise TrainingError(f'{path}: is missing or damaged; expected the log that the run wrote')
 
+# %% ../nbs/03a_learner.ipynb #0a46f2b8
 def load_checkpoint(learn, path):
     "Put a Trainer back to where it was when it wrote `path`"
     ts,rec = read_tensors(path, 'checkpoint')
-    _same_run(learn, rec, path)
-    fill(learn.nets, part(ts, 'nets.'), path)
-    _load_optimiser(learn, part(ts, 'opt.'))
-    set_rng_state({k:v.numpy() for k,v in part(ts, 'rng.').items()})
-    learn.nets.it = rec['step']
-    learn.history = [o for o in _read_log(learn.folder/'log.csv') if o['step'] <= rec['step']]
+    log = _read_log(learn.folder/'log.csv')
+    try:
+        _same_run(learn, rec, path)
+        fill(learn.nets, part(ts, 'nets.'), path)
+        _load_optimiser(learn, part(ts, 'opt.'))
+        set_rng_state({k:v.numpy() for k,v in part(ts, 'rng.').items()})
+        learn.nets.it = rec['step']
+        learn.history = [o for o in log if o['step'] <= rec['step']]
+    except GamegenError: raise
+    except Exception as e:         # of contents that no Trainer wrote
+        raise WeightsError(f'{path}: not a checkpoint of such a run ({e!r})') from None
+
+def _load_newest(learn, found):
+    "Go on from the newest of some checkpoints that can be read, and say which cannot"
+    damaged = []
+    for step in sorted(found, reverse=True):
+        try: return load_checkpoint(learn, found[step])
+        except WeightsError as e: damaged.append(e)
+        if rank_world()[0] == 0: print(f'{damaged[-1]}; trying the one before', file=sys.stderr)
+    raise damaged[0]
 
 # %% ../nbs/03a_learner.ipynb #5656897a
 _free = {'steps', 'keep', 'patience', 'collapse', 'device'}   # change no step already taken
@@ -459,20 +498,34 @@ def _same_run(learn, rec, path):
 def _prepare_folder(learn):
     "Make the folder, and clear away what a killed run was writing or about to delete"
     (learn.folder/'checkpoints').mkdir(parents=True, exist_ok=True)
-    for o in learn.folder.rglob('.*.tmp'): o.unlink()
+    for o in learn.folder.rglob('.gamegen-*.tmp'): o.unlink(missing_ok=True)
     _keep_best(learn)
     learn.cfg.save(learn.folder/'config.ini')
+
+# %% ../nbs/03a_learner.ipynb #1b57a3c9
+@contextmanager
+def _hold_folder(learn):
+    "Keep the folder to this run: two in one folder would take each other's checkpoints"
+    if learn.holds or not learn.folder or rank_world()[0]: yield; return
+    with lock(learn.folder, TrainingError):
+        learn.holds = True
+        try: yield
+        finally: learn.holds = False
 
 @patch
 def train(self:Trainer,
     resume:bool=False, # Go on from the newest checkpoint of the folder, if there is one?
 ):
     "Train to `cfg.steps`; returns the Trainer"
+    with _hold_folder(self): return self._train(resume)
+
+@patch
+def _train(self:Trainer, resume):
     found = checkpoints(self.folder)
     if found and not resume:
         held = f'holds a run of {max(found)} steps'
         raise TrainingError(f'{self.folder}: {held}; resume it or choose another folder')
-    if found: load_checkpoint(self, found[max(found)])
+    if found: _load_newest(self, found)
     else: seed_everything(stream(self.cfg.seed, 'train/steps'))
     if self.folder and rank_world()[0] == 0: _prepare_folder(self)
     if self.nets.it < self.cfg.steps:
@@ -481,6 +534,7 @@ def train(self:Trainer,
             self.fit(rounds, start_epoch=self.nets.it//self.cfg.every)
     return self
 
+# %% ../nbs/03a_learner.ipynb #2c68b4da
 @patch
 def info(self:Trainer,
     model:str,   # Kind of model
@@ -549,6 +603,13 @@ def _interrupted(learn, best):
     else: _go_back(learn, found)
 
 # %% ../nbs/03a_learner.ipynb #399247bf
+def _write_result(learn, model, curves):
+    "What a run leaves beside its checkpoints"
+    model.save(learn.folder/'weights.safetensors')
+    if not learn.history: return
+    fig = curves(learn)
+    with atomic_write(learn.folder/'curves.png') as f: fig.savefig(f, format='png', dpi=110)
+
 @patch
 def train_model(self:Trainer,
     make,              # `make(nets, info) -> SavedModel`, from copies of the nets; called often
@@ -561,14 +622,11 @@ def train_model(self:Trainer,
     "Train, and make the model"
     if self.folder and not self.cfg.keep: best = False    # no better round is kept than the last
     self.keeper = _Keeper(self, make, licence, best, notes)
-    try:
-        self.train(resume)
-        if best and self.score and not self.stopped: restore_best(self)
-    except KeyboardInterrupt: _interrupted(self, best)
-    model = self.keeper.model()
-    if self.folder and rank_world()[0] == 0:
-        model.save(self.folder/'weights.safetensors')
-        if self.history:
-            fig = curves(self)
-            with atomic_write(self.folder/'curves.png') as f: fig.savefig(f, format='png', dpi=110)
+    with _hold_folder(self):
+        try:
+            self.train(resume)
+            if best and self.score and not self.stopped: restore_best(self)
+        except KeyboardInterrupt: _interrupted(self, best)
+        model = self.keeper.model()
+        if self.folder and rank_world()[0] == 0: _write_result(self, model, curves)
     return Run(self.folder, model, self.history, self.stopped)

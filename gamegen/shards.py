@@ -7,6 +7,7 @@ __all__ = ['write_shards', 'read_index', 'ShardLoader', 'shard_loader']
 
 # %% ../nbs/02b_shards.ipynb #21c082d4
 import io, json, os, random, re, shutil, tempfile, warnings
+from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from fastcore.meta import delegates
 
-from .core import ConfigError, DataError, atomic_write, check_range
+from .core import ConfigError, DataError, atomic_write, check_range, lock
 from .io import digest, file_sha256
 from .images import Limits, decode, iter_images, tar_members
 
@@ -52,6 +53,34 @@ def _write_all(folder, pics, per_shard, encoding, quality):
         shards.append(_write_shard(path, part, k*per_shard, classes, encoding, quality))
     return dict(images=sum(o['images'] for o in shards), classes=list(classes), shards=shards)
 
+# %% ../nbs/02b_shards.ipynb #8fac0625
+def _move_in(new, folder, ix):
+    "Put finished shards in place: under names that are free, so that there is a whole set at any moment"
+    old = [p for p in folder.glob('shard-*.tar') if p.stem[6:].isdecimal()]
+    taken = {int(p.stem[6:]) for p in old}
+    shards = ix['shards']
+    start = max(taken) + 1 if taken.intersection(range(len(shards))) else 0
+    for i,o in enumerate(shards, start):
+        name = f'shard-{i:05d}.tar'
+        os.replace(new/o['name'], folder/name)
+        o['name'] = name
+    text = json.dumps(ix, indent=1) + '\n'
+    with atomic_write(folder/'index.json') as f: f.write_text(text, encoding='utf-8')
+    for p in old: p.unlink()
+
+def _write_set(folder, pics, per_shard, encoding, quality, head):
+    "Write a set of shards into a folder that is this process's; returns the index"
+    for p in folder.glob('.new-*'): shutil.rmtree(p)          # what a killed run left
+    new = Path(tempfile.mkdtemp(prefix='.new-', dir=folder))
+    try:
+        written = _write_all(new, pics, per_shard, encoding, quality)
+        if not written['images']: raise DataError(f'{folder}: no images to write')
+        ix = dict(format=_format, images=written['images'], **head, encoding=encoding,
+                  classes=written['classes'], shards=written['shards'])
+        _move_in(new, folder, ix)
+        return ix
+    finally: shutil.rmtree(new, ignore_errors=True)
+
 # %% ../nbs/02b_shards.ipynb #f6008172
 @delegates(iter_images)
 def write_shards(
@@ -73,24 +102,14 @@ def write_shards(
     check_range('per_shard', per_shard, 1)
     old = [p for p in (folder/'index.json', *folder.glob('shard-*.tar')) if p.exists()]
     if old and not overwrite: raise DataError(f'{old[0]}: exists already; nothing was overwritten')
-    try: folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise DataError(f'{folder}: cannot be made ({e.strerror})') from None
-    for p in folder.glob('.new-*'): shutil.rmtree(p)          # what a killed run left
-    new = Path(tempfile.mkdtemp(prefix='.new-', dir=folder))
+    pics = iter_images(images, size, mode, **kwargs)
+    head = dict(size=list(size), mode=mode)
     try:
-        pics = iter_images(images, size, mode, **kwargs)
-        written = _write_all(new, pics, per_shard, encoding, quality)
-        if not written['images']: raise DataError(f'{folder}: no images to write')
-        ix = dict(format=_format, images=written['images'], size=list(size), mode=mode, encoding=encoding,
-                  classes=written['classes'], shards=written['shards'])
-        for p in old: p.unlink()                              # the index first
-        for o in ix['shards']: os.replace(new/o['name'], folder/o['name'])
-        text = json.dumps(ix, indent=1) + '\n'
-        with atomic_write(folder/'index.json') as f: f.write_text(text, encoding='utf-8')
-        return ix
+        with lock(folder): return _write_set(folder, pics, per_shard, encoding, quality, head)
+    except OSError as e:
+        raise DataError(f'{e.filename or folder}: cannot be written ({e.strerror})') from None
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if not any(folder.iterdir()): folder.rmdir()
+        with suppress(OSError): folder.rmdir()                # where nothing was written
 
 # %% ../nbs/02b_shards.ipynb #a1932305
 def _whole(v): return isinstance(v, int) and not isinstance(v, bool) and v > 0

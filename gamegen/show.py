@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['REAL', 'FAKE', 'ACTION_COLOURS', 'TYPE_COLOURS', 'HEXAGON', 'as_images', 'on_checkerboard', 'image_grid',
-           'plot_history', 'match_timeline', 'stat_card', 'compare_numbers', 'compare_categories', 'as_svg', 'as_html']
+           'plot_history', 'match_timeline', 'stat_card', 'compare_numbers', 'compare_categories', 'as_svg', 'is_inert',
+           'as_html']
 
 # %% ../nbs/05_show.ipynb #b2d5eb12
 import hashlib, io, math, re
 from html import escape
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
 from .core import DataError
-from .images import data_url, tile
+from .images import data_url, over, tile
 
 # %% ../nbs/05_show.ipynb #7df7bb73
 REAL = '#8a8f98'
@@ -52,9 +54,7 @@ def on_checkerboard(
 ):
     "Blend transparent images with a checkerboard"
     i,j = np.indices(x.shape[1:3]) // cell
-    ground = np.where((i + j) % 2, 0.78, 0.92)[None, ..., None]
-    a = x[..., 3:]
-    return x[..., :3]*a + ground*(1 - a)
+    return over(x, np.where((i + j) % 2, 0.78, 0.92)[None, ..., None])
 
 # %% ../nbs/05_show.ipynb #b765b8be
 def _sheet(x, cols, pad, below):
@@ -260,6 +260,29 @@ def as_svg(
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     head = f'<svg {spaces} role="img" aria-label="{escape(label)}" {box}>'
     return head + svg[svg.index('>', svg.index('<svg')) + 1:]
+
+# %% ../nbs/05_show.ipynb #28461bcf
+_DRAWS = set("""svg g defs use symbol title desc metadata style path rect circle ellipse line polyline polygon
+text tspan image clipPath mask marker pattern linearGradient radialGradient stop""".split())
+
+def _calls(k, v):
+    "Does an attribute run something, or fetch what is not in the file?"
+    name = k.rpartition('}')[2].lower()
+    if name.startswith('on'): return True
+    if name in ('href', 'src'): return not re.match(r'#|data:image/(png|jpeg|webp);', v)
+    return bool(re.search(r'url\((?!["\']?#)|@import|javascript:|expression', v, re.I))
+
+def is_inert(
+    svg:str, # A drawing
+) -> bool:
+    "Does an SVG draw, and do nothing else?"
+    try: parts = list(ElementTree.fromstring(svg).iter())
+    except ElementTree.ParseError: return False
+    for e in parts:
+        if not isinstance(e.tag, str): continue                        # a comment
+        if 'metadata' not in e.tag and e.tag.rpartition('}')[2] not in _DRAWS: return False
+        if any(_calls(k, v) for k,v in e.attrib.items()) or _calls('', e.text or ''): return False
+    return True
 
 # %% ../nbs/05_show.ipynb #a908cf81
 _GROUNDS = ('figure.facecolor', 'axes.facecolor', 'savefig.facecolor')

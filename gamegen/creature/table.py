@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 
 from ..core import DataError
-from ..data import COLUMNS, STATS, TYPES, read_creatures
+from ..data import COLUMNS, STATS, TYPES, open_text, read_creatures
 
 # %% ../../nbs/creature/01_table.ipynb #1fa20106
 def interp(
@@ -267,9 +267,11 @@ def read_rows(
     path, # CSV file: creatures, or a table of your own
 ) -> tuple:
     "The rows of a CSV file and their schema; a file with the creatures' columns is checked as one"
-    try: df = pd.read_csv(path, keep_default_na=False, na_values=['NaN', 'nan', 'NA'])
-    except (OSError, ValueError) as e:
-        raise DataError(f'{path}: cannot be read as a CSV file ({e})') from None
+    how = dict(keep_default_na=False, na_values=['NaN', 'nan', 'NA'])
+    try:
+        with open_text(path, 50) as f: df = pd.read_csv(f, **how)
+    except DataError: raise
+    except ValueError as e: raise DataError(f'{path}: cannot be read as a CSV file ({e})') from None
     if {'Type 1', 'BST'} & set(df.columns): df = read_creatures(path)
     schema = infer_schema(df, path)
     if list(df.columns) == list(COLUMNS):
