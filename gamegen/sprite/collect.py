@@ -7,20 +7,21 @@ __all__ = ['Refused', 'Failed', 'clean_url', 'host_of', 'Robots', 'Answer', 'Fet
            'read_collected', 'collect_images']
 
 # %% ../../nbs/sprite/03_collect.ipynb #6f52f669
-import http.client, json, math, os, re, time
-import urllib.error, urllib.parse, urllib.request, urllib.robotparser
+import codecs, http.client, io, json, os, re, time, zlib
+import urllib.error, urllib.parse, urllib.request
 from collections import deque
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from html.parser import HTMLParser
+from html import unescape
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from fastcore.basics import patch
 
-from ..core import ConfigError, DataError, atomic_write, check_range
+from ..core import ConfigError, DataError, atomic_write, check_range, lock, plain
 from ..images import Limits, decode
 
 # %% ../../nbs/sprite/03_collect.ipynb #b59649d5
@@ -33,6 +34,7 @@ def clean_url(
     base='',# Address of that page
 ) -> str:
     "The address in its one form, or `Refused`"
+    if len(url) > 9000: raise Refused('an address of over 2,000 characters')
     try:
         u = urllib.parse.urlsplit(urllib.parse.urljoin(base, url.strip()))
         host = u.hostname
@@ -58,10 +60,57 @@ def host_of(
     return urllib.parse.urlsplit(url).netloc
 
 # %% ../../nbs/sprite/03_collect.ipynb #46a80842
-def _pattern(rule):
-    "A rule of robots.txt with wildcards as a regular expression"
-    end = '$' if rule.endswith('$') else ''
-    return '.*'.join(map(re.escape, rule.removesuffix('$').split('*'))) + end
+class _Rule(NamedTuple):
+    "A rule of robots.txt: how long it is, whether it allows, its parts between wildcards, `$` at its end"
+    length:int
+    allows:bool
+    parts:list
+    whole:bool
+
+def _rule(text, allows):
+    first,*more = text.removesuffix('$').split('*')
+    parts = [first, *(o for o in more[:-1] if o), *more[-1:]]
+    return _Rule(len(text), allows, list(map(urllib.parse.unquote, parts)), text.endswith('$'))
+
+def _fits(rule, path):
+    "Does a rule fit a path?"
+    first,*more = rule.parts
+    if not path.startswith(first): return False
+    if rule.whole and not path.endswith(rule.parts[-1]): return False
+    if not more: return not rule.whole or path == first
+    at = len(first)
+    for o in more[:-1] if rule.whole else more:
+        i = path.find(o, at)
+        if i < 0: return False
+        at = i + len(o)
+    return not rule.whole or at <= len(path) - len(more[-1])
+
+# %% ../../nbs/sprite/03_collect.ipynb #46a80843
+_known = ('allow', 'disallow', 'crawl-delay', 'request-rate')
+
+def _groups(text):
+    "Yield the robots that a group of a robots.txt names, and its lines as (key, value)"
+    names = []
+    lines = []
+    for line in text.lstrip('\ufeff').splitlines():
+        key,_,value = (o.strip() for o in line.split('#')[0].partition(':'))
+        key = key.lower()
+        if key == 'user-agent':
+            if lines:
+                yield names, lines
+                names = []
+                lines = []
+            names.append(re.match(r'[\w-]*|\*', value.lower())[0] or value)
+        elif names and key in _known: lines.append((key, value))
+    yield names, lines
+
+def _seconds_between(key, value):
+    "The pause that a line asks for, 0 where it is none"
+    if key == 'crawl-delay':
+        return float(value) if re.fullmatch(r'[0-9]{1,300}(\.[0-9]{0,300})?', value) else 0.
+    m = re.fullmatch('([0-9]{1,9})/([0-9]{1,9})([smh]?)', value) if key == 'request-rate' else None
+    if m is None or not int(m[1]): return 0.
+    return int(m[2])*dict(m=60, h=3600).get(m[3], 1)/int(m[1])
 
 # %% ../../nbs/sprite/03_collect.ipynb #264e20f6
 class Robots:
@@ -70,34 +119,58 @@ class Robots:
         text:str,                # The file
         name='gamegen-collect',  # Of the robot
     ):
-        self.rules = urllib.robotparser.RobotFileParser()
-        self.name = name
-        up = lambda m: f'{m[1]}{math.ceil(float(m[2]))}'
-        text = re.sub(r'(?im)^(\s*crawl-delay\s*:\s*)(\d{1,6}\.\d{1,6})', up, text.lstrip('\ufeff'))
-        self.rules.parse(text.splitlines())
-        rate = self.rules.request_rate(name)
-        pause = rate.seconds/rate.requests if rate and rate.requests else 0
-        self.delay = float(max(self.rules.crawl_delay(name) or 0, pause))
+        groups = list(_groups(text))
+        me = name if any(name in names for names,_ in groups) else '*'
+        mine = [o for names,lines in groups if me in names for o in lines]
+        self.rules = [_rule(v, k == 'allow') for k,v in mine if v and k in ('allow', 'disallow')]
+        self.delay = max((_seconds_between(k, v) for k,v in mine), default=0.)
 
     def may(self,
         url, # As `clean_url` gives it
     ) -> bool:
         "May it be fetched?"
-        if not self.rules.can_fetch(self.name, url): return False
         u = urllib.parse.urlsplit(url)
-        path = u.path + ('?' + u.query if u.query else '')
-        named = (e for e in self.rules.entries if e.applies_to(self.name))
-        mine = next(named, self.rules.default_entry)
-        for r in mine.rulelines if mine else ():
-            rule = urllib.parse.unquote(r.path)
-            if r.allowance or not ('*' in rule or rule.endswith('$')): continue
-            forbidden = _pattern(rule)
-            if any(re.match(forbidden, o) for o in (path, urllib.parse.unquote(path))): return False
-        return True
+        path = urllib.parse.unquote(u.path + ('?' + u.query if u.query else ''))
+        return max((o[:2] for o in self.rules if _fits(o, path)), default=(0, True))[1]
 
 # %% ../../nbs/sprite/03_collect.ipynb #3950d956
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_): return None
+
+class _Timed(io.RawIOBase):
+    "What comes by a socket, up to a deadline for all of it"
+    def __init__(self, sock):
+        self.sock = sock
+        self.raw = sock.makefile('rb', buffering=0)
+        self.each = sock.gettimeout()
+        self.end = time.monotonic() + 10*self.each
+    def readable(self): return True
+    def readinto(self, buffer):
+        left = self.end - time.monotonic()
+        if left <= 0: raise TimeoutError(f'not here after {10*self.each:g} seconds')
+        self.sock.settimeout(min(left, self.each))
+        return self.raw.readinto(buffer)
+    def close(self):
+        self.raw.close()
+        super().close()
+
+# %% ../../nbs/sprite/03_collect.ipynb #3950d957
+class _Response(http.client.HTTPResponse):
+    "An answer whose status, headers and body share a deadline"
+    def __init__(self, sock, *args, **kwargs):
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock))
+
+class _Http(http.client.HTTPConnection): response_class = _Response
+
+class _Https(http.client.HTTPSConnection): response_class = _Response
+
+class _HttpHandler(urllib.request.HTTPHandler):
+    def http_open(self, request): return self.do_open(_Http, request)
+
+class _HttpsHandler(urllib.request.HTTPSHandler):
+    def https_open(self, request): return self.do_open(_Https, request)
 
 class Answer(NamedTuple):
     "What came of a request: where it came from in the end, its content type, headers and body"
@@ -105,6 +178,13 @@ class Answer(NamedTuple):
     kind:str
     headers:object
     body:bytes
+
+# %% ../../nbs/sprite/03_collect.ipynb #3950d958
+class _Want(NamedTuple):
+    "What may come: content types, any when empty; the most bytes; is what goes beyond cut off?"
+    kinds:tuple = ()
+    most:int = 1 << 23
+    cut:bool = False
 
 # %% ../../nbs/sprite/03_collect.ipynb #d15b7929
 class Fetcher:
@@ -115,7 +195,7 @@ class Fetcher:
         delay=1.,      # Least seconds between the beginnings of two requests
         timeout=20.,   # Seconds to wait for an answer
         tries=4,       # How often to ask a host that is busy or does not answer
-        max_wait=120., # Longest that a host may ask us to wait, in seconds
+        max_wait=120., # Longest that a host may ask us to wait, for once or each time, in seconds
     ):
         if not re.fullmatch(r'[^\s@]+@[^\s@]+\.[^\s@]+|https?://\S+\.\S+', contact or ''):
             raise ConfigError('contact: expected an e-mail address or a web page of yours; '
@@ -135,7 +215,7 @@ class Fetcher:
         self.robots = None
         self.clock = time.monotonic
         self.sleep = time.sleep
-        self.opener = urllib.request.build_opener(_NoRedirect)
+        self.opener = urllib.request.build_opener(_NoRedirect, _HttpHandler, _HttpsHandler)
         self.agent = f'gamegen-collect/1.0 (+{contact})'
 
 # %% ../../nbs/sprite/03_collect.ipynb #139f53e1
@@ -144,9 +224,9 @@ def retry_after(
 ):
     "Seconds to wait by a Retry-After header, a number or a date; None if it has neither"
     if text is None: return None
-    if re.fullmatch(r'\s*\d{1,9}\s*', text): return float(text)
+    if re.fullmatch(r'\s*[0-9]{1,300}\s*', text): return float(text)
     try: t = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError): return None
+    except (TypeError, ValueError, IndexError, ArithmeticError): return None
     t = t if t.tzinfo else t.replace(tzinfo=timezone.utc)
     return max(0., (t - datetime.now(timezone.utc)).total_seconds())
 
@@ -159,19 +239,20 @@ def _pause(self:Fetcher, least=0.):
     self.free = self.clock() + self.delay
 
 @patch
-def _read(self:Fetcher, r, most):
+def _read(self:Fetcher, r, want):
     "The body of an answer, if it is not too large, too slow or cut short"
     packed = r.headers.get('Content-Encoding', 'identity').lower() != 'identity'
-    if packed: raise Refused('packed, and not asked to be')
+    if packed and not want.cut: raise Refused('packed, and not asked to be')
     n = r.headers.get('Content-Length', '')
-    n = int(n) if re.fullmatch(r'\d{1,18}', n) else None
-    if n is not None and n > most: raise Refused(f'has {n:,} bytes; the limit is {most:,}')
+    n = int(n) if re.fullmatch('[0-9]{1,18}', n) else None
+    too_many = f'the limit is {want.most:,}'
+    if n is not None and n > want.most and not want.cut: raise Refused(f'has {n:,} bytes; {too_many}')
     buf = bytearray()
-    end = self.clock() + 10*self.timeout
     while b := r.read1(1 << 16):
         buf += b
-        if len(buf) > most: raise Refused(f'has over {most:,} bytes, the limit')
-        if self.clock() > end: raise Failed(f'not here after {10*self.timeout:g} seconds')
+        if len(buf) <= want.most: continue
+        if want.cut: return bytes(buf[:want.most])
+        raise Refused(f'has over {want.most:,} bytes, the limit')
     if n is not None and len(buf) < n: raise Failed(f'ends after {len(buf):,} of {n:,} bytes')
     return bytes(buf)
 
@@ -184,16 +265,17 @@ class _Busy(Exception):
 
 # %% ../../nbs/sprite/03_collect.ipynb #d1b979df
 @patch
-def _once(self:Fetcher, url, kinds, most):
+def _once(self:Fetcher, url, want):
     "Ask one time: `(status, headers, body)`; `_Busy` where it is worth asking again"
-    headers = {'User-Agent':self.agent, 'Accept-Encoding':'identity', 'Accept':', '.join(kinds) or '*/*'}
+    headers = {'User-Agent':self.agent, 'Accept-Encoding':'identity',
+               'Accept':', '.join(want.kinds) or '*/*'}
     request = urllib.request.Request(url, headers=headers)
     try:
         with self.opener.open(request, timeout=self.timeout) as r:
             kind = r.headers.get_content_type()
-            if kinds and kind not in kinds:
-                raise Refused(f"of type {kind}; expected {', '.join(kinds)}")
-            return r.status, r.headers, self._read(r, most)
+            if want.kinds and kind not in want.kinds:
+                raise Refused(f"of type {plain(kind)}; expected {', '.join(want.kinds)}")
+            return r.status, r.headers, self._read(r, want)
     except urllib.error.HTTPError as e:
         e.close()
         if e.code in (301, 302, 303, 307, 308): return e.code, e.headers, b''
@@ -206,12 +288,12 @@ def _once(self:Fetcher, url, kinds, most):
 
 # %% ../../nbs/sprite/03_collect.ipynb #97b39bf1
 @patch
-def _patiently(self:Fetcher, url, kinds, most):
+def _patiently(self:Fetcher, url, want):
     "Ask, and again while the host is busy, after ever longer pauses"
     wait = 0.
     for k in range(self.tries):
         self._pause(wait)
-        try: return self._once(url, kinds, most)
+        try: return self._once(url, want)
         except _Busy as e:
             why = str(e)
             wait = max(self.delay*2**(k + 1), e.wait or 0)
@@ -230,18 +312,45 @@ def _next(self:Fetcher, url, headers):
     return new
 
 @patch
-def _follow(self:Fetcher, url, kinds, most):
+def _follow(self:Fetcher, url, want):
+    "The answer to an address, wherever on this host it leads"
     seen = []
     while len(seen) < 6:
         if url in seen: raise Refused('redirected in a circle')
         if self.robots and not self.robots.may(url): raise Refused('forbidden by robots.txt')
         seen.append(url)
-        status,headers,body = self._patiently(url, kinds, most)
+        status,headers,body = self._patiently(url, want)
         if status < 300: return Answer(url, headers.get_content_type(), headers, body)
         url = self._next(url, headers)
     raise Refused('redirected too often')
 
 # %% ../../nbs/sprite/03_collect.ipynb #4a25a496
+def _robots_text(a, most):
+    "The text of a robots.txt, unpacked where it comes packed"
+    kind = a.headers.get('Content-Encoding', 'identity').lower()
+    body = a.body
+    if kind not in ('identity', 'gzip', 'x-gzip', 'deflate'): raise Refused('packed in an unknown way')
+    if kind != 'identity' or body[:2] == b'\x1f\x8b':
+        try: body = zlib.decompressobj(47).decompress(body, most)
+        except zlib.error: raise Refused('packed, and damaged') from None
+    return body.decode('utf-8', 'replace')
+
+@patch
+def _read_robots(self:Fetcher):
+    "What the host says to robots; a `DataError` where that cannot be known"
+    at = urllib.parse.urljoin(self.start, '/robots.txt')
+    most = 1 << 19
+    try: robots = Robots(_robots_text(self._follow(at, _Want(most=most, cut=True)), most))
+    except (Refused, Failed) as e:
+        none = re.fullmatch('status (4..)', str(e))
+        if not none: raise DataError(f'{at}: {e}; without it nothing may be fetched') from None
+        robots = Robots('User-agent: *\nDisallow: /' if none[1] in ('401', '403') else '')
+    if robots.delay > self.max_wait:
+        raise DataError(f'{at}: wants {robots.delay:g} seconds between requests; '
+                        f'the most is {self.max_wait:g}')
+    return robots
+
+# %% ../../nbs/sprite/03_collect.ipynb #4a25a497
 @patch
 def get(self:Fetcher,
     url,       # As `clean_url` gives it
@@ -251,16 +360,9 @@ def get(self:Fetcher,
     "Fetch an address, or raise `Refused` or `Failed`; reads robots.txt first"
     if host_of(url) != self.host: raise Refused('on another host')
     if self.robots is None:
-        at = urllib.parse.urljoin(self.start, '/robots.txt')
-        try: text = self._follow(at, (), 1 << 19).body.decode('utf-8', 'replace')
-        except Refused as e:
-            hidden = str(e) in ('status 401', 'status 403')
-            text = 'User-agent: *\nDisallow: /' if hidden else ''
-        except Failed as e:
-            raise DataError(f'{at}: {e}; without it nothing may be fetched') from None
-        self.robots = Robots(text)
+        self.robots = self._read_robots()
         self.delay = max(self.delay, self.robots.delay)
-    return self._follow(url, kinds, most)
+    return self._follow(url, _Want(kinds, most))
 
 # %% ../../nbs/sprite/03_collect.ipynb #2ff082c3
 _suffixes = ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.bmp')
@@ -274,10 +376,49 @@ def _largest(srcset):
     return max(entries, key=size, default=[''])[0].rstrip(',')
 
 # %% ../../nbs/sprite/03_collect.ipynb #6f9ba3a0
-class _Page(HTMLParser):
+_tag_name = re.compile('<([a-zA-Z][^\\s/>]*)')
+_space = re.compile(r'[\s/]*')
+_attribute = re.compile(r"""(=?[^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]*)))?""")
+_raw = {o:re.compile(f'</{o}', re.I) for o in ('script', 'style', 'textarea', 'title')}
+
+def _attributes(html, at):
+    "The attributes of a tag, and where it ends; -1 where it does not"
+    found = {}
+    while True:
+        at = _space.match(html, at).end()
+        if html[at:at+1] in ('', '>'): return found, at + 1 if at < len(html) else -1
+        m = _attribute.match(html, at)
+        found.setdefault(m[1].lower(), m[2] or m[3] or m[4] or '')
+        at = m.end()
+
+def _after(html, end, at):
+    "The place behind the next `end`, -1 where there is none"
+    i = html.find(end, at)
+    return -1 if i < 0 else i + len(end)
+
+# %% ../../nbs/sprite/03_collect.ipynb #6f9ba4a2
+def _tags(html):
+    "Yield name and attributes of each tag that opens; the page ends with what is never closed"
+    at = 0
+    while at >= 0 and (at := html.find('<', at)) >= 0:
+        if m := _tag_name.match(html, at):
+            name = m[1].lower()
+            found,at = _attributes(html, m.end())
+            if at >= 0: yield name, found
+            if at >= 0 and name in _raw: at = m.start() if (m := _raw[name].search(html, at)) else -1
+        elif html.startswith('<!--', at): at = _after(html, '-->', at + 2)
+        elif html[at+1:at+2] in ('!', '/', '?'): at = _after(html, '>', at)
+        else: at += 1
+
+# %% ../../nbs/sprite/03_collect.ipynb #6f9ba3a1
+def _text_of(value):
+    "An attribute as it is meant, if it is not absurdly long"
+    try: return unescape(value) if len(value) < 20_000 else ''
+    except ValueError: return ''
+
+class _Page:
     "Pictures, links, licence and wishes of a page, as its tags go by"
     def __init__(self, url):
-        super().__init__()
         self.base = url
         self.links = {}
         self.images = {}
@@ -294,19 +435,21 @@ class _Page(HTMLParser):
         picture = urllib.parse.urlsplit(u).path.lower().endswith(_suffixes)
         (self.images if picture else self.links).setdefault(u)
 
-    def handle_starttag(self, tag, attrs):
-        a = {k:v or '' for k,v in attrs}
-        rel = _words_of(a.get('rel', ''))
-        href = a.get('href', '')
-        if tag == 'base': self.base = self._url(href) or self.base
-        if tag == 'meta' and a.get('name', '').lower() in ('robots', 'gamegen-collect'):
-            self.asks |= _words_of(a.get('content', ''))
-        if tag in ('a', 'link', 'area') and 'license' in rel:
-            self.licence = self.licence or self._url(href)
-        elif tag in ('a', 'area') and 'nofollow' not in rel: self._link(href)
-        if tag in ('img', 'source'):
-            u = self._url(_largest(a.get('srcset', '')) or (a.get('src', '') if tag == 'img' else ''))
-            if u: self.images.setdefault(u)
+# %% ../../nbs/sprite/03_collect.ipynb #6f9ba3a2
+@patch
+def see(self:_Page, tag, attributes):
+    "Take what matters from a tag"
+    a = lambda k: _text_of(attributes.get(k, ''))
+    rel = _words_of(a('rel'))
+    if tag == 'base': self.base = self._url(a('href')) or self.base
+    if tag == 'meta' and a('name').lower() in ('robots', 'gamegen-collect'):
+        self.asks |= _words_of(a('content'))
+    if tag in ('a', 'link', 'area') and 'license' in rel:
+        self.licence = self.licence or self._url(a('href'))
+    elif tag in ('a', 'area') and 'nofollow' not in rel: self._link(a('href'))
+    if tag in ('img', 'source'):
+        u = self._url(_largest(a('srcset')) or (a('src') if tag == 'img' else ''))
+        if u: self.images.setdefault(u)
 
 # %% ../../nbs/sprite/03_collect.ipynb #0de39dbb
 class PageFacts(NamedTuple):
@@ -322,10 +465,7 @@ def read_page(
 ) -> PageFacts:
     "The pictures, links and licence of a page, less what it asks robots to leave"
     p = _Page(url)
-    try:
-        p.feed(html)
-        p.close()
-    except (AssertionError, ValueError): pass                 # what was read until then counts
+    for tag,attributes in islice(_tags(html), 100_000): p.see(tag, attributes)
     p.asks |= _words_of(asks)
     images = [] if p.asks & {'noimageindex', 'noai', 'noimageai', 'none'} else list(p.images)
     links = [] if p.asks & {'nofollow', 'none'} else list(p.links)
@@ -338,6 +478,12 @@ _kinds = ('start', 'page', 'file', 'skip', 'fail')
 def _is_row(o):
     "Is this a line of a record?"
     return isinstance(o, dict) and o.get('kind') in _kinds and isinstance(o.get('url'), str)
+
+def _name_in(row):
+    "The name of a picture's file; one that no picture could have is an error"
+    name = row.get('name')
+    if re.fullmatch(r'[0-9a-f]{64}\.[a-z]{3,4}', str(name)): return name
+    raise DataError(f'{name!r:.80}: expected the SHA-256 of a picture, and its ending')
 
 def _lines(path):
     "The lines of a record, and how many bytes of it are whole"
@@ -366,6 +512,9 @@ class _Log:
         self.f = open(path, 'ab')
         if not self.rows: self.add('start', start)
 
+    def __enter__(self): return self
+    def __exit__(self, *_): self.f.close()
+
     def add(self, kind, url, **kw):
         "Write a line and return it"
         now = datetime.now(timezone.utc).isoformat(timespec='seconds')
@@ -381,6 +530,10 @@ _columns = dict(file='name licence url page at type width height bytes time',
                 page='url at licence time', skip='url page why time',
                 fail='url page why time', start='url time')
 
+def _last(rows):
+    "Of the lines about one picture the last that decided about it; a lost file is asked for again"
+    return {(o['url'], o.get('page')):o for o in rows if o['kind'] in ('file', 'skip')}.values()
+
 def read_collected(
     out,         # Folder that `collect_images` wrote
     kind='file', # 'file', 'page', 'skip' or 'fail'
@@ -389,9 +542,10 @@ def read_collected(
     if kind not in _kinds:
         raise ConfigError(f"kind: expected one of {', '.join(_kinds)}; got {kind!r}")
     out = Path(out)
-    rows = [o for o in _lines(out/_record)[0] if o['kind'] == kind]
-    for name in dict.fromkeys(o.get('name') for o in rows) if kind == 'file' else ():
-        if not re.fullmatch(r'[0-9a-f]{64}\.[a-z]{3,4}', name or '') or not (out/name).is_file():
+    rows = _last(_lines(out/_record)[0]) if kind == 'file' else _lines(out/_record)[0]
+    rows = [o for o in rows if o['kind'] == kind]
+    for name in dict.fromkeys(map(_name_in, rows)) if kind == 'file' else ():
+        if not (out/name).is_file():
             raise DataError(f'{out}: {name!r} is in the record and not in the folder')
         if sha256((out/name).read_bytes()).hexdigest() != name[:64]:
             raise DataError(f'{out/name}: changed; its SHA-256 is another')
@@ -401,10 +555,14 @@ def read_collected(
 _images = ('image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/bmp')
 _pages = ('text/html', 'application/xhtml+xml')
 _ending = {b'\x89PNG':'.png', b'\xff\xd8\xff':'.jpg', b'GIF8':'.gif', b'RIFF':'.webp', b'BM':'.bmp'}
+_charset = re.compile(r'utf-(8|16|32)|ascii|(iso8859|cp|mac|koi8|gb|big5|shift_jis|euc)\b|(gb|cp|big5).*')
 
 def _text(a):
-    "The text of an answer"
-    try: return a.body.decode(a.headers.get_content_charset('utf-8'), 'replace')
+    "The text of an answer, in its own charset if that is one for pages"
+    try:
+        name = codecs.lookup(a.headers.get_content_charset('utf-8')).name
+        if not _charset.match(name): name = 'utf-8'     # some, such as punycode, take for ever
+        return a.body.decode(name, 'replace')
     except (LookupError, ValueError): return a.body.decode('utf-8', 'replace')
 
 # %% ../../nbs/sprite/03_collect.ipynb #347e4911
@@ -419,9 +577,11 @@ class _Crawl:
         self.least = least
         self.max_mb = max_mb
         self.limits = limits or Limits()
-        rows = [o for o in log.rows if o['kind'] in ('page', 'file', 'skip')]
-        self.done = {(o['url'], 'page' in o):o for o in rows}
-        self.names = {o['name'] for o in rows if o['kind'] == 'file'}
+        self.done = {}
+        for o in log.rows:
+            there = o['kind'] != 'file' or (out/_name_in(o)).is_file()
+            if there and o['kind'] in ('page', 'file', 'skip'): self.done[o['url'], 'page' in o] = o
+        self.names = {o['name'] for o in self.done.values() if o['kind'] == 'file'}
         self.lost = 0                                        # failures in a row
 
     def count(self, row):
@@ -526,8 +686,7 @@ def collect_images(
     out = Path(out)
     try: out.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise DataError(f'{out}: cannot be made ({e.strerror})') from None
-    log = _Log(out/_record, net.start)
-    with log.f:
+    with lock(out), _Log(out/_record, net.start) as log:
         crawl = _Crawl(net, log, out, licence, unlicensed, least, max_mb, limits)
         _visit(crawl, depth, max_pages, max_files, under)
     return read_collected(out)
