@@ -17,7 +17,7 @@ import pandas as pd
 from fastcore.meta import delegates
 from PIL import Image
 
-from ..core import ConfigError, DataError, atomic_write, bundled
+from ..core import ConfigError, DataError, atomic_write, bundled, plain, read_limited
 from ..images import Limits, Pic, as_mode, decode, iter_images, open_image
 
 # %% ../../nbs/sprite/01_data.ipynb #6aa8355f
@@ -144,13 +144,20 @@ def write_manifest(
     if path.suffix == '.gz': text = gzip.compress(text, 9, mtime=0)
     with atomic_write(path) as f: f.write_bytes(text)
 
+def _is_plain(name):
+    "Is this a path below a folder, wherever that is?"
+    parts = name.split('/')
+    return name.isprintable() and not {'', '.', '..'} & {*parts} and not set('\\:') & {*name}
+
+# %% ../../nbs/sprite/01_data.ipynb #b5207a95
 def _bad_row(r):
     "What is wrong with a line of a manifest, or None"
     if len(r) != len(COLUMNS): return f'{len(r)} fields; expected {len(COLUMNS)}'
     d = dict(zip(COLUMNS, r))
     for k in _ints:
-        if not re.fullmatch(r'-?\d{1,6}', d[k]):
+        if not re.fullmatch('-?[0-9]{1,6}', d[k]):
             return f'{k}: expected a whole number; got {d[k]!r}'
+    if min(int(d['w']), int(d['h'])) < 1: return f"w, h: expected at least 1; got {d['w']}, {d['h']}"
     if not re.fullmatch('[0-9a-f]{64}', d['sha256']):
         return f"sha256: expected 64 hex digits; got {d['sha256']!r}"
     for k,known in (('decision', ('keep', 'drop')), ('action', ACTIONS)):
@@ -158,26 +165,37 @@ def _bad_row(r):
     need = ['file', 'family', 'source', 'licence', 'why' if d['decision'] == 'drop' else 'label']
     empty = [k for k in need if not d[k]]
     if empty: return f"{', '.join(empty)}: empty"
+    if not _is_plain(d['family']): return f"family: expected a path such as rats/rat; got {d['family']!r}"
 
 # %% ../../nbs/sprite/01_data.ipynb #911c2b53
+_most = 1 << 26   # bytes of a manifest
+
+def _manifest_text(path):
+    "The text of a manifest, unpacked"
+    try:
+        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f:
+            return read_limited(f, _most, str(path)).decode()
+    except DataError: raise
+    except (OSError, EOFError, ValueError, zlib.error) as e:
+        raise DataError(f'{path}: cannot be read as a manifest ({e})') from None
+
+# %% ../../nbs/sprite/01_data.ipynb #911c2b54
 def read_manifest(
     path, # `.csv`, or `.csv.gz`
 ) -> pd.DataFrame:
     "Read a table of sprites and check every line"
     path = Path(path)
-    try:
-        b = path.read_bytes()
-        text = (gzip.decompress(b) if path.suffix == '.gz' else b).decode()
-    except (OSError, EOFError, ValueError, zlib.error) as e:
-        raise DataError(f'{path}: cannot be read as a manifest ({e})') from None
-    lines = csv.reader(io.StringIO(text))
+    lines = csv.reader(io.StringIO(_manifest_text(path), newline=''))
     rows = []
-    head = next(lines, [])
-    if head != COLUMNS:
-        raise DataError(f"{path}: columns {', '.join(head)}; expected {', '.join(COLUMNS)}")
-    for r in lines:
-        if why := _bad_row(r): raise DataError(f'{path}, line {lines.line_num}: {why}')
-        rows.append([int(v) if k in _ints else v for k,v in zip(COLUMNS, r)])
+    try:
+        head = next(lines, [])
+        if head != COLUMNS:
+            got = plain(', '.join(head))[:200]
+            raise DataError(f"{path}: columns {got}; expected {', '.join(COLUMNS)}")
+        for r in lines:
+            if why := _bad_row(r): raise DataError(f'{path}, line {lines.line_num}: {why}')
+            rows.append([int(v) if k in _ints else v for k,v in zip(COLUMNS, r)])
+    except csv.Error as e: raise DataError(f'{path}, line {lines.line_num}: {e}') from None
     return pd.DataFrame(rows, columns=COLUMNS)
 
 # %% ../../nbs/sprite/01_data.ipynb #e230254d
@@ -342,6 +360,8 @@ def write_sprites(
     t = table.iloc[order].reset_index(drop=True)
     images = [images[i] for i in order]
     kept = t[t.decision == 'keep'].groupby('family', sort=True).indices
+    for o in kept:
+        if not _is_plain(o): raise DataError(f'{path}: family {o!r}: expected a path such as rats/rat')
     with atomic_write(path) as f, zipfile.ZipFile(f, 'w', zipfile.ZIP_STORED) as z:
         for family,rows in kept.items():
             sheet = Image.fromarray(_packed([images[i] for i in rows], cols))
@@ -351,9 +371,9 @@ def write_sprites(
     write_manifest(path.with_suffix('.csv.gz'), t)
 
 # %% ../../nbs/sprite/01_data.ipynb #cfb1c171
-def _unpacked(b, t, where):
+def _unpacked(b, t, where, limits):
     "The sprites of one sheet, checked against their table"
-    try: sheet = clear(decode(b, Limits())[0])
+    try: sheet = clear(decode(b, limits)[0])
     except DataError as e: raise DataError(f'{where}: {e}') from None
     height,width = sheet.shape[:2]
     h = max(t.h)
@@ -370,19 +390,28 @@ def _unpacked(b, t, where):
         yield a
 
 # %% ../../nbs/sprite/01_data.ipynb #6e770314
+def _sheet_bytes(z, family, limits):
+    "The sheet of a family, out of an open zip"
+    name = f'{family}.webp'
+    try:
+        m = z.getinfo(name)
+        if m.file_size > limits.file_mb << 20: raise DataError(f'sheet {name} is over {limits.file_mb} MB')
+        with z.open(m) as f: return f.read(m.file_size)
+    except (KeyError, zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as e:
+        raise DataError(f'sheet {name} is missing or damaged ({e})') from None
+
 def _read_sheets(path, t, want):
     "Yield the arrays of the rows under `want`, in their order"
     try: z = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as e:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as e:
         raise DataError(f'{path}: cannot be read as a zip of sprites ({e})') from None
+    limits = Limits()
     with z:
         for family,rows in t.groupby('family', sort=False).indices.items():
             if not want[rows].any(): continue
-            try: b = z.read(f'{family}.webp')
-            except (KeyError, zipfile.BadZipFile) as e:
-                why = f'sheet {family}.webp is missing or damaged ({e})'
-                raise DataError(f'{path}: {why}') from None
-            arrays = _unpacked(b, t.iloc[rows], f'{path}/{family}.webp')
+            try: b = _sheet_bytes(z, family, limits)
+            except DataError as e: raise DataError(f'{path}: {e}') from None
+            arrays = _unpacked(b, t.iloc[rows], f'{path}/{family}.webp', limits)
             yield from (a for a,ok in zip(arrays, want[rows]) if ok)
 
 # %% ../../nbs/sprite/01_data.ipynb #a71758f0

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..core import ConfigError, DataError, atomic_write, check_range
-from ..images import as_mode, open_image
+from ..core import (ConfigError, DataError, atomic_write, check_path, check_range, plain,
+                          read_limited)
+from ..images import Limits, as_mode, open_image
 from .data import clear
 
 # %% ../../nbs/sprite/08_sheets.ipynb #e343e87d
@@ -72,8 +73,7 @@ def write_sheet(
     overwrite=True, # May files that are there be replaced?
 ) -> Path:
     "Write a sprite sheet with a row for each animation, and its table in Aseprite's format"
-    path = Path(path)
-    if path.suffix != '.png': raise ConfigError(f'{path}: expected a name that ends in .png')
+    path = check_path(path, ('.png',), overwrite)
     if not cycles: raise DataError(f'{path}: no cycles; expected at least one')
     cycles = {str(k):as_cycle(v, fps) for k,v in cycles.items()}
     sizes = {c.frames.shape[2:] for c in cycles.values()}
@@ -89,23 +89,33 @@ def write_sheet(
     return path
 
 # %% ../../nbs/sprite/08_sheets.ipynb #8d3f00de
-def _area(a, box):
-    "The part of an array under a box"
-    return a[box['y']:box['y'] + box['h'], box['x']:box['x'] + box['w']]
+_sides = 1, 8192     # of a frame or a picture, in pixels
 
+def _whole(d, key, lo, hi, where):
+    "A whole number of an object in a table, if it is there and within limits"
+    v = d.get(key) if isinstance(d, dict) else None
+    if isinstance(v, int) and not isinstance(v, bool) and lo <= v <= hi: return v
+    raise DataError(f'{where}: {key}: expected a whole number from {lo} to {hi}; got {v!r:.40}')
+
+def _box(d, size, where):
+    "A rectangle (x, y, w, h) within a picture of this size (w, h)"
+    w = _whole(d, 'w', 1, size[0], where)
+    h = _whole(d, 'h', 1, size[1], where)
+    return _whole(d, 'x', 0, size[0] - w, where), _whole(d, 'y', 0, size[1] - h, where), w, h
+
+# %% ../../nbs/sprite/08_sheets.ipynb #8d3f00df
 def _frame(sheet, f, where):
     "One frame of a sheet, in the square it was drawn in"
-    try: box,at,size = f['frame'],f['spriteSourceSize'],f['sourceSize']
-    except (KeyError, TypeError):
-        raise DataError(f'{where}: expected frame, spriteSourceSize and sourceSize') from None
+    if not isinstance(f, dict): raise DataError(f'{where}: expected an object; got {f!r:.40}')
     if f.get('rotated'):
         raise DataError(f'{where}: is rotated; expected a sheet exported without rotation')
-    a = _area(sheet, box)
-    out = np.zeros((size['h'], size['w'], 4), np.uint8)
-    hole = _area(out, dict(box, x=at['x'], y=at['y']))
-    if a.shape != (box['h'], box['w'], 4) or hole.shape != a.shape:
-        raise DataError(f'{where}: {box} is not on the sheet')
-    hole[:] = a
+    x,y,w,h = _box(f.get('frame'), sheet.shape[1::-1], f'{where}: frame')
+    size = [_whole(f.get('sourceSize'), k, *_sides, f'{where}: sourceSize') for k in 'wh']
+    l,t,*trimmed = _box(f.get('spriteSourceSize'), size, f'{where}: spriteSourceSize')
+    if trimmed != [w, h]:
+        raise DataError(f'{where}: {w} x {h} pixels; expected those of spriteSourceSize, {trimmed}')
+    out = np.zeros((size[1], size[0], 4), np.uint8)
+    out[t:t + h, l:l + w] = sheet[y:y + h, x:x + w]
     return out
 
 # %% ../../nbs/sprite/08_sheets.ipynb #b0d230af
@@ -115,18 +125,36 @@ class _Table(NamedTuple):
     frames:list
     tags:list
 
+_directions = ('forward', 'reverse', 'pingpong', 'pingpong_reverse')
+
+def _check_tag(t, n, where):
+    "A tag of a table of `n` frames, or an error"
+    name = t.get('name') if isinstance(t, dict) else None
+    if not (isinstance(name, str) and name): raise DataError(f'{where}: expected a name')
+    first = _whole(t, 'from', 0, n - 1, where)
+    _whole(t, 'to', first, n - 1, where)
+    if t.get('direction', 'forward') not in _directions:
+        known = ', '.join(_directions)
+        raise DataError(f"{where}: direction: expected one of {known}; got {t['direction']!r:.40}")
+
+# %% ../../nbs/sprite/08_sheets.ipynb #b0d230b0
 def _read_table(path):
     "The table of a sheet; one animation named 'all' where it has no tags"
+    want = "expected a table in Aseprite's format: an object with frames and meta"
     try:
-        d = json.loads(path.read_text(encoding='utf-8'))
-        meta = d['meta']
+        with open(path, 'rb') as f: d = json.loads(read_limited(f, 64 << 20, str(path)).decode())
         frames = d['frames']
-        frames = list(frames.values()) if isinstance(frames, dict) else frames
-        tags = meta.get('frameTags') or [{'name':'all', 'from':0, 'to':len(frames) - 1}]
-        for t in tags: t['name'], frames[t['from']:t['to'] + 1]
-        return _Table(Path(meta['image']).name, frames, tags)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise DataError(f"{path}: not a table in Aseprite's format ({type(e).__name__}: {e})") from None
+        image = d['meta']['image']
+        tags = d['meta'].get('frameTags')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise DataError(f'{path}: {want} ({type(e).__name__}: {plain(str(e))[:80]})') from None
+    frames = list(frames.values()) if isinstance(frames, dict) else frames
+    if not (isinstance(frames, list) and frames): raise DataError(f'{path}: no frames; {want}')
+    tags = tags or [{'name':'all', 'from':0, 'to':len(frames) - 1}]
+    name = Path(image).name if isinstance(image, str) and image.isprintable() else ''
+    if name in ('', '..') or not isinstance(tags, list): raise DataError(f'{path}: meta: {want}')
+    for i,t in enumerate(tags): _check_tag(t, len(frames), f'{path}: tag {i}')
+    return _Table(name, frames, tags)
 
 # %% ../../nbs/sprite/08_sheets.ipynb #5a027dfa
 def _play_order(n, direction):
@@ -135,22 +163,36 @@ def _play_order(n, direction):
     if 'reverse' in direction: order.reverse()
     return order + order[-2:0:-1] if 'pingpong' in direction else order
 
+def _tagged(sheet, tag, frames, where):
+    "The cycle of a tag, whose frames these are"
+    x = [_frame(sheet, f, f'{where}, frame {i}') for i,f in enumerate(frames)]
+    sizes = sorted({o.shape[:2] for o in x})
+    if len(sizes) > 1: raise DataError(f'{where}: frames of {len(sizes)} sizes, {sizes}; expected one')
+    ms = [_whole({'duration':100} | f, 'duration', 1, 10**6, f'{where}, frame {i}')
+          for i,f in enumerate(frames)]
+    c = as_cycle(Cycle(np.stack(x).transpose(0, 3, 1, 2), ms, 'repeat' not in tag))
+    order = _play_order(len(x), tag.get('direction', 'forward'))
+    return Cycle(c.frames[order], tuple(c.ms[i] for i in order), c.loop)
+
+# %% ../../nbs/sprite/08_sheets.ipynb #5a027dfb
 def read_sheet(
-    path, # `.json` beside its picture
+    path,               # `.json` beside its picture
+    limits:Limits=None, # What the files may cost
 ) -> dict:
     "Cycles by name from a table in Aseprite's format; one named 'all' where it has no tags"
     path = Path(path)
+    limits = limits or Limits()
     table = _read_table(path)
-    sheet = clear(as_mode(open_image(path.with_name(table.image)), 'RGBA'))
+    sheet = clear(as_mode(open_image(path.with_name(table.image), limits), 'RGBA'))
     out = {}
+    left = limits.pixels
     for tag in table.tags:
         name = tag['name']
-        part = table.frames[tag['from']:tag['to'] + 1]
-        x = np.stack([_frame(sheet, f, f'{path}: {name}, frame {i}') for i,f in enumerate(part)])
-        ms = [f.get('duration', 100) for f in part]
-        c = as_cycle(Cycle(x.transpose(0, 3, 1, 2), ms, 'repeat' not in tag))
-        order = _play_order(len(x), tag.get('direction', 'forward'))
-        out[name] = Cycle(c.frames[order], tuple(c.ms[i] for i in order), c.loop)
+        where = f'{path}: {plain(name)}'
+        if name in out: raise DataError(f'{where}: two tags of this name; expected one')
+        out[name] = _tagged(sheet, tag, table.frames[tag['from']:tag['to'] + 1], where)
+        left -= out[name].frames.size//4
+        if left < 0: raise DataError(f'{where}: frames of over {limits.pixels:,} pixels, the limit')
     return out
 
 # %% ../../nbs/sprite/08_sheets.ipynb #a0adc7b1
@@ -189,10 +231,8 @@ def write_cycle(
     overwrite=True, # May a file that is there be replaced?
 ) -> Path:
     "Write an animation as a GIF, or without any loss as a WebP"
-    path = Path(path)
+    path = check_path(path, ('.gif', '.webp'), overwrite)
     c = as_cycle(cycle, fps)
-    if path.suffix not in ('.gif', '.webp'):
-        raise ConfigError(f'{path}: expected a name that ends in .gif or .webp')
     check_range('scale', scale, 1)
     x = c.frames.transpose(0, 2, 3, 1).repeat(scale, 1).repeat(scale, 2)
     if ground is not None: x = _flattened(x, ground)
