@@ -6,7 +6,7 @@
 __all__ = ['N_DIRECTIONS', 'PageQuery', 'read_query', 'MonsterApp', 'page_server', 'serving', 'main']
 
 # %% ../../nbs/monster/07_page.ipynb #588051f7
-import base64, io, json, sys, tempfile, threading, webbrowser, zipfile
+import base64, io, json, select, socket, sys, tempfile, threading, webbrowser, zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from fastcore.basics import patch
 from PIL import Image
 
-from ..core import ConfigError, GamegenError, bundled
+from ..core import ConfigError, GamegenError, bundled, plain, read_number
 from .animate import MOTIONS, animate as _animate
 from .deliver import motions_of, side_by_side, write_monsters
 from .explore import draw_styles, sefa_directions, style_neighbours, styles_from_seeds
@@ -43,7 +43,7 @@ class PageQuery(NamedTuple):
 _seed = (int, 0, 999_999_999)
 
 def _number(name, text, kind, lo, hi):
-    try: v = kind(text)
+    try: v = read_number(text, kind)
     except ValueError: v = None
     if v is not None and lo <= v <= hi: return v
     what = 'whole number' if kind is int else 'number'
@@ -84,6 +84,7 @@ def _png(a):
     Image.fromarray(a).save(f, 'PNG')
     return base64.b64encode(f.getvalue()).decode()
 
+# %% ../../nbs/monster/07_page.ipynb #415a3f55
 _recipe = ('cls', 'seed', 'truncation', 'shift', 'variations')   # what a monster follows from
 
 class MonsterApp:
@@ -93,6 +94,7 @@ class MonsterApp:
     ):
         self.model = model or MonsterModel.bundled()
         self.lock = threading.Lock()
+        self.check = lambda: None      # may raise to end an answer that nobody waits for
         self.directions = sefa_directions(self.model, N_DIRECTIONS)
 
     def recipes(self, q:PageQuery):
@@ -140,7 +142,7 @@ def like(self:MonsterApp, q:PageQuery):
 def animate(self:MonsterApp, q:PageQuery):
     "One monster in motion: frames side by side"
     motion, = motions_of(q.action)[:1] or ('idle',)
-    c = _animate(self.sprites(q)[0].numpy(), motion, seed=q.seed)
+    c = _animate(self.sprites(q)[0].numpy(), motion, seed=q.seed, margin=16)
     return dict(strip=_png(side_by_side(c.frames, len(c.frames))), ms=c.ms, loop=c.loop)
 
 def _certificate(app, q, x):
@@ -169,7 +171,7 @@ def download(self:MonsterApp, q:PageQuery):
     squeeze = zipfile.ZIP_DEFLATED
     with tempfile.TemporaryDirectory() as d, zipfile.ZipFile(packed, 'w', squeeze) as z:
         folder = Path(d)
-        write_monsters(folder, made, self.model, motions_of(q.action))
+        write_monsters(folder, made, self.model, motions_of(q.action), each=self.check)
         for f in sorted(o for o in folder.rglob('*') if o.is_file()):
             entry = zipfile.ZipInfo(f.relative_to(folder).as_posix())
             z.writestr(entry, f.read_bytes(), squeeze)
@@ -180,12 +182,16 @@ _answers = ('about', 'monsters', 'like', 'animate', 'facts', 'download')
 _rules = "default-src 'self' 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 
 # %% ../../nbs/monster/07_page.ipynb #bb0d5846
+class _Left(Exception): "Nobody waits for the answer any more"
+
+# %% ../../nbs/monster/07_page.ipynb #bb0d5948
 class _Handler(BaseHTTPRequestHandler):
     "Answers one question"
-    timeout = 120
+    timeout = 5                        # seconds to ask it in
     server_version = 'gamegen'
     def log_message(self, *_): pass
     def _send(self, code, body, kind):
+        self.connection.settimeout(120)
         self.send_response(code)
         says = {'Content-Type':kind, 'Content-Length':str(len(body)), 'Cache-Control':'no-store',
                 'X-Content-Type-Options':'nosniff', 'Content-Security-Policy':_rules}
@@ -193,41 +199,86 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _answer(self):
-        path,query = urlsplit(self.path)[2:4]
-        if self.headers.get('Host', '').rsplit(':', 1)[0] not in ('127.0.0.1', 'localhost'):
-            return 403, dict(error='expected to be asked as 127.0.0.1')
-        if path == '/': return 200, bundled('pages/monsters.html').read_bytes()
-        app = self.server.app
-        name = path.removeprefix('/api/')
-        if path != f'/api/{name}' or name not in _answers:
-            return 404, dict(error=f'{path[:80]}: not here')
-        try:
-            q = read_query(query, app.model.classes)
-            with app.lock: return 200, getattr(app, name)(q)
-        except GamegenError as e: return 400, dict(error=str(e))
-        except Exception as e:
-            print(f'{self.path[:200]}: {type(e).__name__}: {e}', file=sys.stderr)
-            return 500, dict(error=f'{type(e).__name__}: {e}')
+    def check(self):
+        "Raise `_Left` if whoever asked has gone"
+        if not select.select([self.connection], [], [], 0)[0]: return
+        try: gone = not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError: gone = True
+        if gone: raise _Left
 
-    def do_GET(self):
+    def _refusal(self):
+        "Why a request is not for this server, or None"
+        if self.headers.get('Host', '').rsplit(':', 1)[0] not in ('127.0.0.1', 'localhost'):
+            return 'expected to be asked as 127.0.0.1'
+        if self.headers.get('Sec-Fetch-Site', 'none') not in ('same-origin', 'none'):
+            return 'expected to be asked by the page of this server'
+
+# %% ../../nbs/monster/07_page.ipynb #bb0d5847
+@patch
+def _drawn(self:_Handler, name, query):
+    "The answer of the app, and its status"
+    app = self.server.app
+    try:
+        q = read_query(query, app.model.classes)
+        with app.lock:
+            self.check()               # who waited long may have gone
+            app.check = self.check
+            return 200, getattr(app, name)(q)
+    except GamegenError as e: return 400, dict(error=str(e))
+    except _Left: raise
+    except Exception as e:
+        print(f'{plain(self.path[:200])}: {type(e).__name__}: {plain(e)}', file=sys.stderr)
+        return 500, dict(error=f'{type(e).__name__}: {e}')
+
+# %% ../../nbs/monster/07_page.ipynb #bb0d5848
+@patch
+def _answer(self:_Handler):
+    "Status, and a dict or the bytes of what was asked for"
+    if why := self._refusal(): return 403, dict(error=why)
+    try: path,query = urlsplit(self.path)[2:4]
+    except ValueError: return 400, dict(error='not a valid address')
+    if path == '/': return 200, bundled('pages/monsters.html').read_bytes()
+    name = path.removeprefix('/api/')
+    if path == f'/api/{name}' and name in _answers: return self._drawn(name, query)
+    return 404, dict(error=f'{path[:80]}: not here')
+
+@patch
+def do_GET(self:_Handler):
+    try:
         code,res = self._answer()
-        page = self.path.split('?')[0].split('#')[0] == '/'
-        kind = 'text/html; charset=utf-8' if page else 'application/zip'
-        if isinstance(res, dict):
-            res = json.dumps(res).encode()
-            kind = 'application/json'
-        try: self._send(code, res, kind)
-        except OSError: pass                                     # the tab was closed
+        kind = 'application/json'
+        if isinstance(res, dict): res = json.dumps(res).encode()
+        else: kind = 'application/zip' if res[:2] == b'PK' else 'text/html; charset=utf-8'
+        self._send(code, res, kind)
+    except (OSError, _Left): pass                                # the tab was closed
 
 # %% ../../nbs/monster/07_page.ipynb #664c5bd9
+class _Server(ThreadingHTTPServer):
+    "A server with a limit to its threads; who comes beyond that waits"
+    request_queue_size = 256
+    def __init__(self, *args):
+        self.slots = threading.BoundedSemaphore(64)
+        super().__init__(*args)
+    def process_request(self, request, address):
+        while not self.slots.acquire(timeout=.1):
+            if self.stopping: return self.shutdown_request(request)
+        super().process_request(request, address)
+    def process_request_thread(self, request, address):
+        try: super().process_request_thread(request, address)
+        finally: self.slots.release()
+    stopping = False
+    def shutdown(self):
+        self.stopping = True
+        super().shutdown()
+
+# %% ../../nbs/monster/07_page.ipynb #664c5bda
 def page_server(
     app=None,  # A `MonsterApp`; one of the bundled weights when None
     port=0,    # Any that is free when 0
 ) -> ThreadingHTTPServer:
     "A server that is ready to `serve_forever`; its page is at `url`"
     app = app or MonsterApp()
-    try: s = ThreadingHTTPServer(('127.0.0.1', port), _Handler)
+    try: s = _Server(('127.0.0.1', port), _Handler)
     except (OSError, OverflowError) as e:
         want = 'expected another, or 0 for any'
         raise ConfigError(f'port: {port} cannot be had ({e}); {want}') from None
@@ -235,6 +286,7 @@ def page_server(
     s.url = f'http://127.0.0.1:{s.server_address[1]}/'
     return s
 
+# %% ../../nbs/monster/07_page.ipynb #664c5be0
 @contextmanager
 def serving(
     app=None, port=0, # As for `page_server`
@@ -257,5 +309,4 @@ def main(
     print(f'{s.url} until Ctrl-C', flush=True)
     if not no_open: threading.Thread(target=webbrowser.open, args=(s.url,), daemon=True).start()
     try: s.serve_forever()
-    except KeyboardInterrupt: print()
     finally: s.server_close()
