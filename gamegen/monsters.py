@@ -24,11 +24,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import TensorLoader, mean_over_processes, noise, rank_world
-from .core import ConfigError, DataError, check_range, fixed_rng, few_threads, opt, pick_seed
+from .core import (ConfigError, DataError, WeightsError, check_range, few_threads, fixed_rng,
+                          normal, opt, pick_seed, stream)
 from .io import SavedModel, WeightsInfo, fill, part, prefixed
 from .monster.ada import augment, expand_kinds
-from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, conditioning_features,
-                                  monster_data, warm_start)
+from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, check_names,
+                                  conditioning_features, monster_data, warm_start)
 from .monster.scores import CopyDetector, remove_specks
 from .monster.stylegan import (EqualConv2d, EqualLinear, full_precision, modulated_conv2d, to_bytes,
                                       to_premultiplied, upsample)
@@ -128,6 +129,7 @@ def feature_layer(n, width):
     nn.init.zeros_(layer.weight)
     return layer
 
+# %% ../nbs/60_monsters.ipynb #74a78025
 class MappingNetwork(nn.Module):
     "Noise, features behind it where there are any, and class to style (arXiv 1812.04948)"
     def __init__(self, cfg:StyleGANConfig):
@@ -189,8 +191,8 @@ class StyleConv(nn.Module):
             self.learned_noise = nn.Parameter(torch.randn(1, n_out, size, size))
         if noise_mode == 'noise':
             self.noise_strength = nn.Parameter(torch.zeros(()))
-            fixed = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(seed))
-            self.register_buffer('noise_const', fixed)
+            fixed = normal(seed, 'monsters/pixel noise', 1, 1, size, size)
+            self.register_buffer('noise_const', torch.from_numpy(fixed))
     def pixel_noise(self, y):
         "What is added to each pixel of the maps `y`"
         if self.noise_mode == 'learned': return (.1*self.learned_noise).to(y.dtype)
@@ -202,6 +204,7 @@ class StyleConv(nn.Module):
         if self.noise_mode != 'none': y = y + self.pixel_noise(y)
         return F.leaky_relu(2**.5*(y + self.bias.to(y.dtype)[:,None,None]), .2)
 
+# %% ../nbs/60_monsters.ipynb #7e703cf9
 class ToRGBA(nn.Module):
     "Maps to the channels of a picture, under a style"
     def __init__(self, n_in, n_out, style):
@@ -277,6 +280,7 @@ class ResBlock(nn.Module):
         self.skip = EqualConv2d(n_in, n_out, 1, down=True, act=False, gain=.5**.5)
     def forward(self, x): return self.conv1(self.conv0(x)) + self.skip(x)
 
+# %% ../nbs/60_monsters.ipynb #12b15b6e
 class StyleCritic(nn.Module):
     "Pictures as the networks see them, and classes where there are any, to a score each"
     def __init__(self, cfg:StyleGANConfig, ada=None):
@@ -364,6 +368,7 @@ class ADA(nn.Module):
         self.r_t.copy_(torch.where(due, r_t, self.r_t))
         for o in (self.signs, self.count): o.masked_fill_(due, 0.)
 
+# %% ../nbs/60_monsters.ipynb #bf874bbb
 def ada_from(cfg):
     "The augmentation of a `MonsterConfig`, none where it is switched off"
     return ADA(cfg.ada_target, cfg.ada_images, cfg.ada_every, cfg.ada_kinds) if cfg.ada else None
@@ -483,10 +488,13 @@ class MonsterModel(SavedModel):
 
     @classmethod
     def build(cls, cfg, tensors, info):
+        if cfg.classes and len(cfg.labels) != cfg.classes:
+            raise WeightsError(f'labels: {len(cfg.labels)}; expected {cfg.classes}')
         gen = StyleGen(cfg)
         fill(gen, part(tensors, 'gen.'))
         copies = part(tensors, 'copies.')
         copies = CopyDetector.from_tensors(copies) if copies else None
+        if copies: check_names(info.notes.get('names'), len(copies.train), 'names')
         features = part(tensors, 'features.')
         sampler = LatentSampler(cfg, features.get('rows'), features.get('y'))
         return cls(gen, cfg, info, copies, part(tensors, 'critic.'), sampler)
@@ -618,16 +626,16 @@ def _classes_of(model, cls, seeds):
     if cls is not None:
         ys = model.class_numbers(cls)
         return torch.tensor([ys[i%len(ys)] for i in range(len(seeds))])
-    g = torch.Generator()
     def any_class(seed):
-        g.manual_seed(int(seed) + 2**40)
-        return int(torch.randint(len(model.classes), (1,), generator=g))
+        rng = np.random.default_rng(stream(int(seed), 'monsters/class'))
+        return int(rng.integers(len(model.classes)))
     return torch.tensor([any_class(o) for o in seeds])
 
 def _certify(model, x):
     t = model.copies.certificate(x, model.info.notes['names'])
     return t.assign(similarity=1 - t.percentile)
 
+# %% ../nbs/60_monsters.ipynb #5e9a9704
 def _check_similarity(model, limit):
     "The limit on similarity: 1 where none is asked for"
     if limit is None: return 1.

@@ -21,9 +21,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..batches import TensorLoader, noise
-from ..core import ConfigError, DataError, bundled, check_range, fixed_rng, opt
+from ..core import (ConfigError, DataError, WeightsError, bundled, check_range, fixed_rng,
+                          normal, opt, pick_seed)
 from ..io import SavedModel, WeightsInfo, fill, part, prefixed
 from .ada import colour_matrix, recolour
+from .runs import check_names
 from .stylegan import to_bytes, to_premultiplied
 from ..sprite.data import (clear, clip_names, fit_sprites, place, read_sprites, scale_to,
                                  split_families)
@@ -44,6 +46,7 @@ def _standing(t):
     for r in t.itertuples(): found.setdefault((r.family, r.variant, r.facing), r.Index)
     return found
 
+# %% ../../nbs/monster/04_animate.ipynb #7cf7ec7a
 def _clip(name, g, stands):
     "The clip of the frames `g`, or nothing where they make none"
     r = g.iloc[0]
@@ -57,7 +60,6 @@ def _clip(name, g, stands):
     if motion == 'hit': frames = frames + frames[-2::-1]         # to and fro
     return dict(name=name, motion=motion, family=r.family, group=r.group or r.family, label=r.label,
                 stand=stand, frames=frames)
-
 
 # %% ../../nbs/monster/04_animate.ipynb #7cf7ec80
 def find_clips(
@@ -130,6 +132,7 @@ def _pyramid_flow(levels):
     for finer in levels[1:]: f = _resized(f, finer.shape[2:]) + finer
     return f
 
+# %% ../../nbs/monster/04_animate.ipynb #68bb8fd0
 def _mismatch(f, views):
     "How far moved pictures are from what they should become, at several scales (n,)"
     loss = 0.
@@ -181,6 +184,7 @@ def flow_at(
     w = (p - p.floor())[:,None,None,None]
     return flow[i]*(1 - w) + flow[(i + 1) % len(flow)]*w
 
+# %% ../../nbs/monster/04_animate.ipynb #89a4e3f3
 def keyframes(
     flow,   # Of the drawn frames (n,2,g,g)
     motion, # One of `MOTIONS`
@@ -207,6 +211,7 @@ def _conv(i, o, step=1):
 
 def _upsample(x): return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
 
+# %% ../../nbs/monster/04_animate.ipynb #c4c3699c
 class FiLMConv(nn.Module):
     "A convolution whose maps are scaled and shifted by a condition (FiLM, arXiv 1709.07871)"
     def __init__(self, i, o, c):
@@ -265,6 +270,7 @@ def _with_places(x):
     places = torch.stack(torch.meshgrid(g, g, indexing='xy'))
     return torch.cat([x, places.expand(len(x), -1, -1, -1)], 1)
 
+# %% ../../nbs/monster/04_animate.ipynb #80e41654
 @patch
 def forward(self:FlowVAE, stand, motion, z):
     "Flows (n,8,2,16,16)"
@@ -313,6 +319,7 @@ def augment_clips(stand, flow):
     cell = stand.shape[3]//GRID
     return stand.roll([o*cell for o in by], (2, 3)), flow.roll(by, (3, 4))
 
+# %% ../../nbs/monster/04_animate.ipynb #82e08afc
 def animate_step(nets, batch, cfg):
     "The loss of a conditional VAE: error of the flows, and KL divergence of the latent code"
     stand,flow = augment_clips(to_premultiplied(batch[0]), batch[1].float())
@@ -342,6 +349,7 @@ def clip_flows(
     by_clip = flows.split(table.n.tolist())
     return torch.stack([keyframes(o, m) for o,m in zip(by_clip, table.motion)])
 
+# %% ../../nbs/monster/04_animate.ipynb #2309ecd2
 def animate_trainer(
     pictures, table,   # Of `animations`, the clips to learn from
     flows,             # Their `clip_flows`
@@ -403,6 +411,7 @@ def cycle_frames(
     samples = (backward_warp(s, d + o[:,None,None], 'nearest') for o in around)
     return to_bytes(sum(samples)/len(around))
 
+# %% ../../nbs/monster/04_animate.ipynb #a940806b
 def _gain(stand, flow, target, n=6, most=3.):
     "The gain, up to `most`, with which the mean change from frame to frame is `target`"
     lo = most/10
@@ -435,6 +444,10 @@ class AnimateModel(SavedModel):
     def build(cls, cfg, tensors, info):
         net = FlowVAE(cfg)
         fill(net, part(tensors, 'net.'))
+        check_names(info.notes.get('clips'), len(tensors['latents']), 'clips')
+        change = info.notes.get('change')
+        if not (isinstance(change, dict) and all(change.get(o, 0) > 0 for o in MOTIONS)):
+            raise WeightsError('change: expected a number above 0 for each motion in the notes')
         return cls(net, cfg, tensors['latents'], info)
 
 def _number(motion, n=1): return torch.tensor([MOTIONS.index(motion)]*n)
@@ -459,6 +472,7 @@ def flow(self:AnimateModel,
     motion_of = ((keeps - keeps.roll(-1, 1)).norm(dim=2)*w).sum((1, 2, 3))
     return flows[motion_of.argmax()]
 
+# %% ../../nbs/monster/04_animate.ipynb #d2a2dd51
 @patch
 @torch.no_grad()
 def latent_of(self:AnimateModel,
@@ -517,9 +531,8 @@ def animate(
     usual,usual_fps = TIMING[motion]
     n = usual if n is None else check_range('n', n, 2, 64)
     fps = usual_fps if fps is None else check_range('fps', fps, 0, 60, whole=False, above=True)
-    g = torch.Generator().manual_seed(seed)
-    if like is None: z = torch.randn(4, m.cfg.latent, generator=g)
-    else: z = m.latent_of(motion, like)[None]
+    z = torch.from_numpy(normal(pick_seed(seed), 'animate/latents', 4, m.cfg.latent))
+    if like is not None: z = m.latent_of(motion, like)[None]
     flow = m.flow(s, motion, z)
     target = strength*m.info.notes['change'][motion]
     gain = _gain(s, flow, target, usual, 3*strength) if strength else 0.

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'enlarge', 'find_palette', 'quantise_colours', 'atomic_folder', 'file_names', 'side_by_side', 'motions_of',
-           'readme_text', 'write_monsters', 'deliver_monsters', 'main', 'export_monsters_onnx', 'demo_monsters']
+           'whole_motions', 'readme_text', 'write_monsters', 'deliver_monsters', 'main', 'export_monsters_onnx',
+           'demo_monsters']
 
 # %% ../../nbs/monster/06_deliver.ipynb #da10f320
 import os, re, shutil, tempfile
@@ -17,7 +18,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from ..core import ConfigError, DataError, atomic_write, bundled, check_range, exhibit
+from ..core import (ConfigError, DataError, _is_dead, atomic_write, bundled, check_range,
+                          exhibit)
 from ..images import tile
 from ..io import write_onnx
 from .animate import MOTIONS, animate
@@ -69,6 +71,7 @@ def find_palette(
         p = np.unique(means.cluster_centers_.round().astype(np.uint8), axis=0)
     return p[np.argsort(p@_luminance, kind='stable')]
 
+# %% ../../nbs/monster/06_deliver.ipynb #0f0895c7
 def quantise_colours(
     x,            # Sprites, bytes (n,4,h,w)
     palette=16,   # How many colours, or the colours (k,3)
@@ -93,31 +96,36 @@ def _check_free(out):
     want = 'expected a new or an empty folder'
     raise DataError(f'{out}: exists already; nothing was written; {want}')
 
-def _hidden_folder(out, at):
-    "A new folder beside the one that it will become"
-    try:
-        at.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f'.{at.name}-', dir=at.parent))
-    except OSError as e: raise DataError(f'{out}: cannot be written ({e.strerror})') from None
+def _sweep_folders(parent):
+    "Delete what killed processes have left"
+    for o in parent.glob('.gamegen-*.folder'):
+        pid = o.name.split('-')[1]
+        if pid.isdecimal() and _is_dead(int(pid)): shutil.rmtree(o, ignore_errors=True)
 
+# %% ../../nbs/monster/06_deliver.ipynb #5e7cf010
 @contextmanager
 def atomic_folder(
     out, # The folder to make; there may be an empty one
 ):
     "Yield a hidden folder, which becomes `out` if the block ends well and is deleted if not"
     out = Path(out)
-    _check_free(out)
-    at = out.resolve()
-    tmp = _hidden_folder(out, at)
+    tmp = None
     try:
+        _check_free(out)
+        at = out.resolve()
+        at.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_folders(at.parent)
+        tmp = Path(tempfile.mkdtemp('.folder', f'.gamegen-{os.getpid()}-', at.parent))
         yield tmp
         mask = os.umask(0)
         os.umask(mask)
         tmp.chmod(0o777 & ~mask)      # mkdtemp makes folders that only their owner can read
         _check_free(out)              # somebody may have been quicker
         if at.is_dir(): at.rmdir()
-        os.replace(tmp, at)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+        os.rename(tmp, at)
+    except OSError as e: raise DataError(f'{out}: cannot be written ({e.strerror})') from None
+    finally:
+        if tmp: shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../../nbs/monster/06_deliver.ipynb #77636cf2
 SCALES = (1, 2, 4)
@@ -164,14 +172,33 @@ def motions_of(
         raise ConfigError(f"animate: expected one of {', '.join(MOTIONS)}, or all; got {o!r}")
     return tuple(dict.fromkeys(names))
 
-def _write_motions(folder, x, names, seeds, motions, palette):
+# %% ../../nbs/monster/06_deliver.ipynb #ccdf3c1a
+_room = 32    # Pixels around a sprite while it moves
+
+def whole_motions(
+    sprite,       # Bytes (4,h,w)
+    motions,      # Some of `MOTIONS`
+    seed=0,       # Another is another manner
+) -> dict:
+    "`{motion: Cycle}` with as much room on every side, the same for all, as keeps each motion whole"
+    cycles = {m:animate(sprite, m, seed=seed, margin=_room) for m in motions}
+    seen = np.concatenate([c.frames for c in cycles.values()])[:, 3].any(0)
+    sides = np.concatenate([np.flatnonzero(o.any(1))[[0, -1]] for o in (seen, seen.T)])
+    free = np.minimum(sides, len(seen) - 1 - sides).min()          # beyond the widest motion
+    off = max(0, min(_room, free - 1))//4*4
+    cut = slice(off, len(seen) - off)
+    return {m:c._replace(frames=c.frames[..., cut, cut]) for m,c in cycles.items()}
+
+# %% ../../nbs/monster/06_deliver.ipynb #ccdf3c20
+def _write_motions(folder, x, names, seeds, motions, palette, each):
     (folder/'animated').mkdir()
     for a,name,s in zip(x, names, seeds):
-        cycles = {m:animate(a, m, seed=int(s)) for m in motions}
+        each()
+        cycles = whole_motions(a, motions, int(s))
         if palette is not None:
             for m,c in cycles.items():
                 cycles[m] = c._replace(frames=quantise_colours(c.frames, palette))
-        write_sheet(folder/f'animated/{name}.png', cycles)
+        write_sheet(folder/f'animated/{name}-sheet.png', cycles)
         for m,c in cycles.items(): write_cycle(folder/f'animated/{name}-{m}.gif', c, scale=4)
 
 # %% ../../nbs/monster/06_deliver.ipynb #bd3dc7de
@@ -192,7 +219,8 @@ _free = """
 They were learned from the art of The Battle for Wesnoth: GPL-2.txt is the text of
 the licence, ATTRIBUTION.txt names the artists. There is no warranty."""
 _animated = """animated         for each a sprite sheet, with a row for {motions},
-                 its table in Aseprite's format, and a GIF of each
+                 its table in Aseprite's format, and a GIF of each; with room around
+                 it, so that no motion is cut off
 """
 _copies = """,
                  the training sprite it is most like, how far that is, and the share of
@@ -226,6 +254,7 @@ def write_monsters(
     motions=(),         # Some of `MOTIONS`
     colours=None,       # At most so many in all, 2 to 256
     smooth=False,       # Enlarge smoothly?
+    each=lambda: None,  # Called before each monster is set in motion; may raise to end it
 ):
     "Sprites as files"
     x = np.asarray(made.sprites)
@@ -233,7 +262,7 @@ def write_monsters(
     names = file_names(t)
     palette = None if colours is None else find_palette(x, colours)
     _write_stills(folder, x, names, palette, smooth)
-    if motions: _write_motions(folder, x, names, t.seed, motions, palette)
+    if motions: _write_motions(folder, x, names, t.seed, motions, palette, each)
     t = t.assign(file=[f'{o}.png' for o in names]).round(4)
     t.to_csv(folder/'certificate.csv', index=False, lineterminator='\n')
     ours = model.cfg.images == '' and model.info.licence.startswith('GPL-2.0')
@@ -259,9 +288,9 @@ def deliver_monsters(
     model = model or MonsterModel.bundled()
     if colours is not None: check_range('colours', colours, 2, 256)
     if cls is not None: model.class_numbers(cls)
-    _check_free(Path(out))
-    made = generate_monsters(n, cls, seed, truncation, max_similarity, model=model)
-    with atomic_folder(out) as f: write_monsters(f, made, model, motions, colours, smooth)
+    with atomic_folder(out) as f:
+        made = generate_monsters(n, cls, seed, truncation, max_similarity, model=model)
+        write_monsters(f, made, model, motions, colours, smooth)
     return made
 
 # %% ../../nbs/monster/06_deliver.ipynb #de4d5d48
@@ -345,8 +374,8 @@ then one of them in motion."""
         path = out/f'monster-{i:02d}.png'
         with atomic_write(path) as f: Image.fromarray(x.transpose(1, 2, 0)).save(f, 'PNG')
         items.append((path, c))
-    one = 10  # the one that moves
-    cycles = {m:animate(made.sprites[one].numpy(), m) for m in MOTIONS}
+    one = 6   # the one that moves
+    cycles = whole_motions(made.sprites[one].numpy(), MOTIONS)
     for m,c in cycles.items():
         film = write_cycle(out/f'{m}.gif', c, scale=2)
         items.append((film, f'{classes[one]}, {m}'))

@@ -29,11 +29,12 @@ def styles_from_seeds(
     seeds,          # A seed for each monster
     cls,            # The class of all
     truncation=.8,  # 1 for all there is, 0 for the typical one of the class
+    name='latents', # Of the stream of noise
 ):
     "Styles of every layer `(n,layers,style)` of the monsters with these seeds"
     y = torch.tensor(model.class_numbers(cls)*len(seeds))
     mapping = model.gen.mapping
-    w = mapping(model.sampler(seeds, y), y)
+    w = mapping(model.sampler(seeds, y, name=name), y)
     return model.gen.broadcast(truncate(mapping, w, y, truncation)).clone()
 
 @torch.no_grad()
@@ -167,6 +168,7 @@ class Projection(NamedTuple):
     distance:float       # From the picture
     first_distance:float # That of the nearest monster drawn
 
+# %% ../../nbs/monster/05_explore.ipynb #f27831ca
 def _descend(model, w, target, home, spread, steps, near):
     "Styles moved to where their picture is nearer to the target"
     w = w.clone().requires_grad_()
@@ -215,6 +217,6 @@ def style_neighbours(
     "Styles around a place, `(n,layers,style)`"
     check_range('closeness', closeness, 0, 1, whole=False)
     cls = cls or model.classes[0]
-    other = styles_from_seeds(model, range(seed, seed + n), cls, 1.)
+    other = styles_from_seeds(model, range(seed, seed + n), cls, 1., 'neighbours')
     mean = styles_from_seeds(model, [0], cls, 0.)
     return ws + (1 - closeness)*(other - mean)
