@@ -259,6 +259,9 @@ HARMLESS = ('no-config', 'no-notes', 'odd-notes')   # to some systems: they use 
 NO_FILES = ('nobody', 'folder', 'pipe', 'link', 'dangling', '/dev/zero', LONG, ESCAPE,
             'http://127.0.0.1:9/x', 'file:///etc/passwd', '')
 
+FEW = {'match':['--time', '.1'], 'play':['--seconds', '1'],
+       **dict.fromkeys(('creatures', 'frames', 'monsters'), ['-n', '1'])}
+
 def weights_cases():
     "Weights that are none, and weights of foreign contents"
     for line,system in READS.items():
@@ -271,7 +274,7 @@ def weights_cases():
         files += [f'../in/foreign/{other}-no-notes.safetensors', 'good.json']
         for f in files:
             codes = (0, *WRONG) if any(o in f for o in HARMLESS) else WRONG
-            argv = [command, flag, f, out, new]
+            argv = [command, flag, f, out, new, *FEW[command]]
             yield Case(f'{command} {Path(f).name}', argv, codes, leaves=('new*', 'new/*'))
         for f in NO_FILES[:-1]:
             yield Case(f'{command} {flag} {f[:16]!r}', [command, f'{flag}={f}', out, new])
