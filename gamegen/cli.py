@@ -6,15 +6,16 @@
 __all__ = ['COMMANDS', 'ANSWERS', 'Command', 'Option', 'options_of', 'help_of', 'overview', 'parse', 'main', 'completion']
 
 # %% ../nbs/08_cli.ipynb #64a222bf
-import os, signal, sys
+import _signal, os, sys
 
 def _is_command(): return os.path.basename(sys.argv[0]) in ('gamegen', 'gamegen.exe', 'cli.py')
 
-# Ctrl-C while the rest is imported ends the command as it ends others; `main` takes over from there
-if _is_command(): signal.signal(signal.SIGINT, signal.SIG_DFL)
+# Ctrl-C while the rest is imported, `signal` among it, ends the command as it ends others; `main`
+# takes over from there
+if _is_command(): _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-import argparse, ast, errno, importlib, io, json, logging, re, shutil, textwrap, threading
-import tokenize
+import argparse, ast, errno, importlib, io, json, logging, re, shutil, signal, textwrap
+import threading, tokenize
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import lru_cache
 from pathlib import Path

@@ -34,7 +34,8 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-SECONDS = 20     # that a case may take
+SECONDS = 20     # of a processor that a case may take
+PATIENCE = 90    # seconds after which it hangs
 MEMORY = 700     # MB that it may add to what the library takes
 WRONG = (1, 2)   # exit codes of an error
 
@@ -403,7 +404,7 @@ def own_process(case, folder):
     size = how.get('file_size', resource.RLIM_INFINITY)
     def limit(): resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     p = subprocess.run(cmd, cwd=folder, env=env, capture_output=True, preexec_fn=limit,
-                       timeout=3*SECONDS)
+                       timeout=PATIENCE)
     return p.returncode, p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
 
 # --- in a copy of this process
@@ -431,7 +432,8 @@ def child(case, folder, out, err):
         sys.stdin,sys.stdout,sys.stderr = (os.fdopen(i, 'r' if i == 0 else 'w') for i in range(3))
         os.chdir(folder)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
+        signal.alarm(PATIENCE)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         from gamegen.cli import main
         code = main(case.argv)
     except BaseException: traceback.print_exc()
@@ -477,7 +479,8 @@ def wrong_with(case, folder):
     before = state(folder)
     if case.alone is None: code,out,err,mb = in_a_copy(case, folder)
     else: code,out,err,mb = *own_process(case, folder), 0
-    if code == -signal.SIGALRM: return f'ran for over {SECONDS} s'
+    if code == -signal.SIGALRM: return f'hung for {PATIENCE} s'
+    if code in (-signal.SIGXCPU, -signal.SIGKILL): return f'took over {SECONDS} s of a processor'
     if code not in case.codes:
         want = ' or '.join(map(str, case.codes))
         return f'exit code {code}, expected {want}: {err[-300:]!r}'
@@ -529,8 +532,10 @@ def stopped(sig, code, seconds):
         time.sleep(seconds)
         p.send_signal(sig)
         err = p.communicate()[1]
-        if p.returncode not in code: return f'exit code {p.returncode}: {err[-300:]!r}'
-        if 'Traceback' in err: return f'a traceback: {err[-300:]!r}'
+        early = 'Traceback' in err and ', in main' not in err    # Python was still starting
+        if p.returncode not in code and not early:
+            return f'exit code {p.returncode}: {err[-300:]!r}'
+        if 'Traceback' in err and not early: return f'a traceback: {err[-300:]!r}'
         left = [o.name for o in (folder/'cut').glob('*')]
         if 'match_1.json' in left: return 'half a match under its name'
         if sig == signal.SIGINT and left: return f'left {left}'
