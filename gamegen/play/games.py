@@ -16,6 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core import ConfigError, DataError
+from ..film import tied
 
 # %% ../../nbs/play/01_games.ipynb #5dd0cd07
 class Box(NamedTuple):
@@ -40,17 +41,14 @@ def _within(folder):
     try: yield
     finally: os.chdir(here)
 
-_LAUNCH = ('import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); '
-           'os.execv(sys.argv[1], sys.argv[1:])')
-
 def _launcher(folder, engine):
     "A program in `folder` that starts the engine so that it ends with this process; '' without one"
+    if sys.platform != 'linux': return ''
     path = Path(folder)/'engine'
-    words = shlex.join([sys.executable, '-ISsc', _LAUNCH, str(engine)])
+    words = shlex.join(tied([str(engine)]))
     path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding='utf-8')
     path.chmod(0o700)
-    may_run = sys.platform == 'linux' and os.access(path, os.X_OK)   # some mount /tmp without
-    return str(path) if may_run else ''
+    return str(path) if os.access(path, os.X_OK) else ''       # some mount /tmp so that nothing runs
 
 # %% ../../nbs/play/01_games.ipynb #655e3237
 def _engine(name, size):
