@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'grid_sizes', 'Up', 'Down', 'classic_gen',
            'classic_critic', 'gan_critic_loss', 'nonsaturating_loss', 'Gen', 'Critic', 'frame_nets', 'to_floats',
-           'critic_step', 'gen_step', 'to_bytes', 'FrameModel', 'frame_noise', 'generate_frames', 'FrameScorer',
-           'cooldown', 'frames_trainer', 'train_frames']
+           'critic_step', 'gen_step', 'to_bytes', 'FrameModel', 'frame_noise', 'generate_frames', 'FrameCopies',
+           'FrameScorer', 'cooldown', 'frames_trainer', 'train_frames']
 
 # %% ../nbs/40_mario_dcgan.ipynb #30f5fd19
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -19,18 +20,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import noise
-from .core import check_range, fixed_rng, opt, pick_seed
+from .core import check_range, few_threads, fixed_rng, normal, opt, pick_seed
 from .features import image_features, kid_efflite0, thumbnails
-from .frame.data import frame_source
+from .frame.data import frame_source, left_out
 from .frame.modern import Blur, StyledNorm, augment
 from .io import SavedModel, WeightsInfo, fill
-from .metrics import nearest, prdc
+from .metrics import copy_rate, nearest, prdc
 from .train import Run, TrainConfig, minibatch_std, r1_r2_penalty, relativistic_loss
 
 # %% ../nbs/40_mario_dcgan.ipynb #ae486852
 _image,_machine,_model = (partial(opt, section=o) for o in ('image', 'machine', 'model'))
 _paths,_training = (partial(opt, section=o) for o in ('paths', 'training'))
 
+# %% ../nbs/40_mario_dcgan.ipynb #a8f283cb
 @dataclass
 class FramesConfig(TrainConfig):
     "Settings of the frame generator"
@@ -160,6 +162,14 @@ def _first_grid(i, c, size):
     return nn.Sequential(nn.Linear(i, c*math.prod(size), bias=False), nn.Unflatten(1, (c, *size)))
 
 # %% ../nbs/40_mario_dcgan.ipynb #a475b3d6
+def _to_rgb(maps, channels):
+    "For each grid a layer from its maps to a picture; the last one sees the neighbours too"
+    kernels = [1]*(len(maps) - 1) + [3]
+    layers = [nn.Conv2d(o, channels, k, padding='same') for o,k in zip(maps, kernels)]
+    for m in layers: m.weight.data.mul_(.3)
+    return nn.ModuleList(layers)
+
+# %% ../nbs/40_mario_dcgan.ipynb #f73c431e
 class Gen(nn.Module):
     "Noise `(n,latent)` to pictures, as a sum of pictures from each grid"
     def __init__(self, cfg:FramesConfig, n_style=256):
@@ -172,10 +182,7 @@ class Gen(nn.Module):
         ups = [nn.Sequential(Up(i, o, s), Blur()) for i,o,s in zip(c, c[1:], sizes[1:])]
         self.ups = nn.ModuleList(ups)
         self.norms = nn.ModuleList(StyledNorm(o, n_style, s) for o,s in zip(c, sizes))
-        kernels = [1]*(n - 1) + [3]
-        to_rgb = [nn.Conv2d(o, cfg.channels, k, padding='same') for o,k in zip(c[1:], kernels)]
-        self.to_rgb = nn.ModuleList(to_rgb)
-        for m in self.to_rgb: m.weight.data.mul_(.3)
+        self.to_rgb = _to_rgb(c[1:], cfg.channels)
 
     def forward(self, z):
         w = self.mapping(z)
@@ -208,6 +215,7 @@ class Critic(nn.Module):
             x = (F.leaky_relu(down(x), .2) + short)*.5**.5
         return self.last(minibatch_std(x)).float()
 
+# %% ../nbs/40_mario_dcgan.ipynb #7b230735
 def frame_nets(
     cfg:FramesConfig,
 ) -> dict:
@@ -267,6 +275,7 @@ def to_bytes(
     "Pictures as bytes"
     return x.add(1).mul(127.5).round().clamp(0, 255).byte()
 
+# %% ../nbs/40_mario_dcgan.ipynb #4ae29b6b
 class FrameModel(SavedModel):
     "A generator of frames, with the record of the run that made it"
     kind = 'frames'
@@ -290,7 +299,8 @@ class FrameModel(SavedModel):
         bs=64, # At a time
     ):
         "Frames as bytes `(n,channels,height,width)`"
-        with torch.inference_mode(): return torch.cat([to_bytes(self.gen(b)) for b in z.split(bs)])
+        with few_threads(), torch.inference_mode():
+            return torch.cat([to_bytes(self.gen(b)) for b in z.split(bs)])
 
 # %% ../nbs/40_mario_dcgan.ipynb #9e81447e
 def frame_noise(
@@ -299,15 +309,15 @@ def frame_noise(
     seed=None,     # Same seed, same noise
     truncation=1., # Length of the noise, 0 to 2
 ):
-    "Noise for `n` frames"
+    "Noise for `n` frames; more of a seed begins with the same"
     check_range('n', n, 1, 100_000)
     check_range('truncation', truncation, 0, 2, whole=False)
-    g = torch.Generator().manual_seed(pick_seed(seed))
-    return torch.randn(n, latent, generator=g)*truncation
+    z = normal(pick_seed(seed), 'frames/noise', n, latent)
+    return torch.from_numpy(z)*truncation
 
 def generate_frames(
     n:int=16,       # How many, 1 to 100,000
-    seed:int=None,  # Same seed, same frames
+    seed:int=None,  # Same seed, same frames; more of a seed begin with the same ones
     truncation=1.,  # Length of the noise, 0 to 2
     model=None,     # A `FrameModel`; the bundled one when None
 ):
@@ -320,6 +330,28 @@ def _some(x, n):
     "`n` pictures, the same each time"
     return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]]
 
+class FrameCopies:
+    "Finds copies of known frames, by colours at 16 by 12 pixels"
+    def __init__(self,
+        train, # Frames that are known, films in the order of time
+        held,  # Other frames, to compare with where `train` has too few
+    ):
+        train = train[:20_000]
+        known,apart = left_out(len(train))
+        self.known = thumbnails(train[known])
+        self.usual = self.distances(train[apart] if len(apart) > 100 else held)
+
+    def distances(self, frames):
+        "Of each frame to the nearest known one, moved by up to a pixel each way"
+        moves = product((-1, 0, 1), repeat=2)
+        far = [nearest(thumbnails(frames.roll(o, (2, 3))), self.known) for o in moves]
+        return np.min(far, axis=0)
+
+    def __call__(self, frames):
+        "A `Copied` of these frames"
+        return copy_rate(self.distances(frames), None, self.usual, distance=lambda far, _: far)
+
+# %% ../nbs/40_mario_dcgan.ipynb #9939bd80
 class FrameScorer:
     "Scores a generator against held-out frames"
     def __init__(self,
@@ -328,16 +360,14 @@ class FrameScorer:
     ):
         self.cfg = cfg
         self.held = image_features(_some(held, 2*cfg.watch))
-        self.train = thumbnails(_some(train, 20_000))
-        self.near = np.quantile(nearest(thumbnails(_some(held, 20_000)), self.train), .05)
+        self.copies = FrameCopies(train, held)
 
     def figures(self, frames):
         "KID, which is the score, precision, recall and copy rate of some frames"
         f = image_features(frames)
         p = prdc(self.held, f, k=5)
-        copied = nearest(thumbnails(frames), self.train) <= self.near
         return dict(score=kid_efflite0(self.held, f), precision=p['precision'], recall=p['recall'],
-                    copy_rate=float(copied.mean()))
+                    copy_rate=self.copies(frames).rate)
 
     def __call__(self, nets):
         gen = nets.avg('gen')

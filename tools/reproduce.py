@@ -44,6 +44,7 @@ PARTS = {
     'play':Part('bench/play_scores.json', KNOWN, 6),
     'floors':Part('data/monster_floors.json', ('report/04_results',), 6,
                   only='monster_floors.json'),
+    'tracks':Part('data/frame_scores.json', ('frame/03_race',), 6, only='frame_scores.json'),
     'copies':Part('data/clean/copies.json', ('sprite/05_copies',), 10, only='copies.json'),
     'motion':Part('data/animate_scores.json', ('monster/04_animate',), 30, only='animate'),
     'augmentation':Part('data/monster_ada.json', ('monster/03a_runs',), 7, only='monster_ada.json'),

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..core import (ConfigError, TrainingError, atomic_write, benchmark, bundled, check_path,
                           check_range, exhibit, read_number)
-from ..data import STATS, TYPES, read_creatures, write_creatures
+from ..data import STATS, TYPES, read_creatures, write_creatures, write_table
 from ..pokemon_wgan import (CreatureConfig, CreatureModel, draw_table, generate_creatures,
                                   train_creatures)
 
@@ -27,7 +27,7 @@ def _write_rows(model, n, out, force, seed, condition):
         why = f"they were trained on columns {', '.join([*schema.cats, *schema.nums])}"
         raise ConfigError(f'--{asked[0]}: these weights know no such thing; {why}')
     df = draw_table(model, n, seed=seed)
-    with atomic_write(out, force) as f: df.to_csv(f, index=False, lineterminator='\n')
+    write_table(df, out, force)
     return df
 
 # %% ../../nbs/creature/04_commands.ipynb #ba4ebbd4

@@ -27,6 +27,7 @@ class Pictures(torch.utils.data.Dataset):
     def __len__(self): return len(self.x)
     def __getitem__(self, i): return self.t(self.x[i])
 
+# %% ../../nbs/frame/03_race.ipynb #bc49172b
 def textbook_loop(
     gen, critic, # Networks
     batches,     # Iterable of pictures in [-1,1]

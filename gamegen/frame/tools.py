@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 from ..batches import rank_world
-from ..core import ConfigError, DataError, atomic_write, check_range, exhibit, pick_seed
-from ..film import film_path, write_film
+from ..core import (ConfigError, atomic_write, check_path, check_range, exhibit, pick_seed,
+                          plain)
+from ..film import write_film
 from ..io import write_onnx
 from ..mario_dcgan import (FrameModel, FramesConfig, frame_nets, frame_noise, frames_trainer,
                                  generate_frames, train_frames)
@@ -44,7 +45,7 @@ def frame_walk(
 ):
     "Frames along a closed walk through noise, each step as long in angle as the others"
     check_range('stops', stops, 2)
-    check_range('steps', steps, stops)
+    check_range('steps', steps, stops, 10_000)
     check_range('truncation', truncation, 0, 2, whole=False)
     model = model or FrameModel.load()
     latent = model.cfg.latent
@@ -113,19 +114,13 @@ def export_onnx(
     write_onnx(path, model.gen, dict(noise=torch.randn(2, model.cfg.latent)), ['frames'])
 
 # %% ../../nbs/frame/04_tools.ipynb #6041bba3
-def _refuse_existing(paths, force):
-    "An error that names the first file that is there, if there is one"
-    there = [p for p in paths if p.exists()]
-    if not there or force: return
-    how = 'exists already; nothing was written; --force would replace it'
-    raise DataError(f'{there[0]}: {how}')
-
-def _save_frames(frames, paths, scale):
+def _save_frames(frames, paths, scale, force):
     for p,x in zip(paths, frames):
-        with atomic_write(p) as f: frame_grid(x[None], pad=0, scale=scale).save(f, format='PNG')
+        img = frame_grid(x[None], pad=0, scale=scale)
+        with atomic_write(p, force) as f: img.save(f, format='PNG')
 
-def _save_walk(frames, path, scale):
-    write_film(path, [frame_grid(x[None], pad=0, scale=scale) for x in frames], 15, overwrite=True)
+def _save_walk(frames, path, scale, force):
+    write_film(path, [frame_grid(x[None], pad=0, scale=scale) for x in frames], 15, overwrite=force)
 
 # %% ../../nbs/frame/04_tools.ipynb #4b4f23df
 def write_frames(
@@ -140,19 +135,20 @@ def write_frames(
 ) -> dict:
     "Draw frames of a game into a folder"
     check_range('scale', scale, 1, 16)
+    check_range('n', N, 1, 100_000)
+    check_range('truncation', truncation, 0, 2, whole=False)
     seed = pick_seed(seed)
     model = FrameModel.load(weights)
-    frames = generate_frames(N, seed, truncation, model)
+    inside = bool(walk) and Path(walk).parent == Path(out)      # of the folder that may be made
+    films = [check_path(walk, ('.mp4', '.gif'), force, inside)] if walk else []
     files = [Path(out)/f'frame_{i+1:04d}.png' for i in range(N)]
-    films = [film_path(walk, True)] if walk else []
-    _refuse_existing(files + films, force)
-    Path(out).mkdir(parents=True, exist_ok=True)
-    _save_frames(frames, files, scale)
-    for p in films: _save_walk(frame_walk(60, 4, seed, truncation, model), p, scale)
+    for p in files: check_path(p, overwrite=force, make=True)
+    _save_frames(generate_frames(N, seed, truncation, model), files, scale, force)
+    for p in films: _save_walk(frame_walk(60, 4, seed, truncation, model), p, scale, force)
     licence = model.info.licence
-    walked = f'; {walk}: a walk' if walk else ''
-    whose = f'licence of the weights, and of what they draw: {licence}'
-    print(f'{out}: {N} frames, seed {seed}{walked}; {whose}')
+    walked = f'; {plain(str(walk))}: a walk' if walk else ''
+    whose = f'licence of the weights, and of what they draw: {plain(licence)}'
+    print(f'{plain(str(out))}: {N} frames, seed {seed}{walked}; {whose}')
     return dict(seed=seed, licence=licence, files=files + films)
 
 # %% ../../nbs/frame/04_tools.ipynb #25ec472c
