@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .copies import find_background, find_duplicates
+from .copies import LUMA, find_background, find_duplicates
 from ..core import ConfigError, DataError
 from .data import alpha_box
+from .sources import colour_code
 
 # %% ../../nbs/sprite/06_clean.ipynb #5a7d74f1
 class Figure(NamedTuple):
@@ -41,16 +42,14 @@ def _shape(m):
     parts = label(m, np.ones((3, 3)))[0]
     return len(at)/ConvexHull(corners).volume, np.bincount(parts[m]).max()/len(at)
 
-def _packed(px): return px[:, 0] << 16 | px[:, 1] << 8 | px[:, 2]   # a colour as one number
-
 def _ink(px):
     "Share of variance along one line, share of the commonest colour, root of colours per pixel"
-    _,of,n = np.unique(_packed(px >> 4), return_inverse=True, return_counts=True)
+    _,of,n = np.unique(colour_code(px >> 4), return_inverse=True, return_counts=True)
     main = px[of == n.argmax()].mean(0)
     v = np.linalg.eigvalsh(np.cov(px.T.astype(float)))
     on_line = (v[-1] + 25)/(v.sum() + 25)
     alike = (np.abs(px - main).max(1) <= 32).mean()
-    return on_line, alike, (len(np.unique(_packed(px)))/len(px))**.5
+    return on_line, alike, (len(np.unique(colour_code(px)))/len(px))**.5
 
 # %% ../../nbs/sprite/06_clean.ipynb #bdf15d3b
 def _pixel(c):
@@ -63,8 +62,6 @@ def _pixel(c):
     return 1
 
 # %% ../../nbs/sprite/06_clean.ipynb #46ed2da7
-_luma = np.float32([.3, .59, .11])
-
 def _steps(a, m):
     "Largest difference in a channel between each two neighbours within a mask, in grey levels"
     px = a[..., :3].astype(int)
@@ -83,7 +80,7 @@ def measure(
     a = a[box[1]:box[3], box[0]:box[2]]
     alpha = a[..., 3]
     m = alpha > 127
-    light = a[..., :3]@_luma/255
+    light = a[..., :3]@LUMA/255
     inner = binary_erosion(m)
     rim = m & ~inner
     edge = binary_dilation(m) & ~inner
