@@ -72,7 +72,7 @@ def _convs(make, channels):
     pairs = zip(channels, channels[1:])
     return [layer for i,o in pairs for layer in (make(i, o, 4, 2, 1), nn.SiLU())]
 
-# %% ../nbs/50_bvae_gpt.ipynb #bd325589
+# %% ../nbs/50_bvae_gpt.ipynb #04591600
 class VAE(nn.Module):
     "Encoder and decoder of frames"
     def __init__(self, cfg:VAEConfig, latent=None):
@@ -297,7 +297,7 @@ class PolicyConfig(TrainConfig, steps=2000, every=200, bs=16, lr=2e-3, ema=.99, 
     depth:int = _model(3, 'Layers of attention', lo=1, hi=64)
     context:int = _model(32, 'Moments that a layer looks back on', lo=1, hi=4096)
 
-# %% ../nbs/50_bvae_gpt.ipynb #83697825
+# %% ../nbs/50_bvae_gpt.ipynb #327fe6ca
 def small_preset(
     **kw, # Settings of the player that differ
 ) -> tuple:
@@ -393,7 +393,7 @@ def obs_shape(
         raise ConfigError("obs: 'latent+slots' needs an encoder with slots; this one has none")
     return net.latent, net.slots.k, net.slots.dims + 1
 
-# %% ../nbs/50_bvae_gpt.ipynb #78715a90
+# %% ../nbs/50_bvae_gpt.ipynb #9fbd1a68
 class CodeEncoder(nn.Module):
     "A net from the code of a frame to `width` numbers; its slots are a set, read by one net"
     def __init__(self, latent, slots, dims, width):
@@ -656,7 +656,7 @@ def _game_report(player, test, past, a, b):
     last = np.asarray(test.pressed[a+lag:b-1], bool)
     return said[1:], held[1:], last, (held[1:] != held[:-1]).any(1)
 
-# %% ../nbs/50_bvae_gpt.ipynb #fdb0f5a3
+# %% ../nbs/50_bvae_gpt.ipynb #b077bf92
 def action_report(
     player:Player,
     test:Trajectories, # Play that it was not trained on
