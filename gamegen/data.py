@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RATE', 'MAX_GAIT', 'LABELS', 'TYPES', 'STATS', 'COLUMNS', 'validate_match', 'open_text', 'iter_match', 'read_match',
-           'write_match', 'match_frame', 'split_match', 'csv_rows', 'read_creatures', 'defused', 'write_table',
-           'write_creatures', 'pokedex_frame', 'creatures_from_pokedex']
+           'read_about', 'write_match', 'match_frame', 'split_match', 'csv_rows', 'read_creatures', 'defused',
+           'write_table', 'write_creatures', 'pokedex_frame', 'creatures_from_pokedex']
 
 # %% ../nbs/02_data.ipynb #b64c3cbd
 import bz2, csv, gzip, io, json, lzma, re, zipfile, zlib
@@ -17,8 +17,8 @@ from reprlib import repr as _brief
 import numpy as np
 import pandas as pd
 
-from .core import (ConfigError, DataError, _did_you_mean, atomic_write, check_range,
-                          read_limited)
+from .core import (MAX_SEED, ConfigError, DataError, _did_you_mean, atomic_write,
+                          check_range, read_limited)
 
 # %% ../nbs/02_data.ipynb #fd59df17
 RATE = 50          # samples a second
@@ -176,7 +176,54 @@ class _Reader:
             if '}' not in self.buf: raise DataError(f'{where}: the file ends inside it; {_want}')
             raise DataError(f'{where}: not valid JSON at character {self.seen + pos} ({why})')
 
+# %% ../nbs/02_data.ipynb #6e0b57a1
+_max_head = 4096  # characters before the gaits
+def _short(v): return isinstance(v, str) and len(v) <= 200
+def _seed(v): return _number(v) and v <= MAX_SEED and v == int(v)
+_text = _short,'text of up to 200 characters'
+_said = dict(rate=(lambda v: v == RATE, f'{RATE} samples a second'), unit=_text, player=_text,
+             seed=(_seed, f'a whole number from 0 to {MAX_SEED}'))
+
+def _checked_about(about, path):
+    "What a file says of its match, or a `DataError`"
+    for k,v in about.items():
+        if k not in _said:
+            hint = _did_you_mean(str(k)[:20], [*_said, 'gaits'])
+            raise DataError(f'{path}: unknown key {_brief(k)}; {hint}')
+        fine,want = _said[k]
+        if not fine(v): raise DataError(f'{path}: {k!r} is {_brief(v)}; expected {want}')
+    return {k:v if isinstance(v, str) else int(v) for k,v in about.items()}
+
+def _about(r, path):
+    "Read an object up to its gaits, which come last; what stands before them, as a dict"
+    about = {}
+    where = f'{path}: the head'
+    while len(r.buf) - r.i < _max_head and r.more(): pass     # a number must not be cut
+    want = "expected keys in quotes, and 'gaits' last"
+    while True:
+        r.i += 1                                      # past the brace, or a comma
+        key = r.value(where) if r.peek() == '"' else None
+        if not isinstance(key, str) or r.peek() != ':' or key in about:
+            raise DataError(f'{where} is no JSON object of single keys; {want}')
+        r.i += 1
+        if key == 'gaits': return _checked_about(about, path)
+        r.peek()
+        about[key] = r.value(where)
+        if r.peek() != ',': raise DataError(f"{path}: 'gaits' is missing; {want}")
+
 # %% ../nbs/02_data.ipynb #0d27c543
+def _start(r, path):
+    "Read up to the first gait; is the list inside an object?"
+    c = r.peek()
+    if c == '{': _about(r, path)
+    elif c != '[':
+        found = f'starts with {c!r}' if c else 'is empty'
+        raise DataError(f'{path}: {found}; expected a JSON list of gaits')
+    if c == '{' and r.peek() != '[':
+        raise DataError(f"{path}: 'gaits' is no list; expected a JSON list of gaits")
+    r.i += 1
+    return c == '{'
+
 def iter_match(
     path,             # JSON file of one match
     max_mb:float=500, # Largest file accepted, in MB
@@ -185,10 +232,7 @@ def iter_match(
     with open_text(path, max_mb) as f:
         r = _Reader(f, path)
         n = 0
-        if (c := r.peek()) != '[':
-            found = f'starts with {c!r}' if c else 'is empty'
-            raise DataError(f'{path}: {found}; expected a JSON list of gaits')
-        r.i += 1
+        inside = _start(r, path)
         while (c := r.peek()) != ']':
             if n:
                 after = f'{c!r} follows' if c else 'the file ends after'
@@ -201,10 +245,14 @@ def iter_match(
             yield _gait(r.value(where), where)
             n += 1
         r.i += 1
+        if inside and r.peek() != '}':
+            raise DataError(f"{path}: more follows the gaits, or nothing; expected '}}'")
+        r.i += inside
         if c := r.peek():
             raise DataError(f'{path}: {c!r} follows the end of the list; expected nothing')
         if not n: raise DataError(f'{path}: has no gaits; expected at least one')
 
+# %% ../nbs/02_data.ipynb #6e0b57a2
 def read_match(
     path,             # JSON file of one match
     max_mb:float=500, # Largest file accepted, in MB
@@ -212,20 +260,34 @@ def read_match(
     "The gaits of a match file, checked: `[{'label': str, 'norm': [float, ...]}, ...]`"
     return list(iter_match(path, max_mb))
 
+def read_about(
+    path,             # JSON file of one match
+    max_mb:float=500, # Largest file accepted, in MB
+) -> dict:
+    "What a match file says of its match beside the gaits: `rate`, `unit`, `player`, `seed`, if any"
+    with open_text(path, max_mb) as f:
+        r = _Reader(f, path)
+        return _about(r, path) if r.peek() == '{' else {}
+
 # %% ../nbs/02_data.ipynb #6b9cc428
 def write_match(
     match,                # Gaits: a list, or any iterator of them
     path,                 # JSON file to write
     overwrite:bool=False, # May a file that is there be replaced?
+    about:dict=None,      # What else to say: `rate`, `unit`, `player`, `seed`; the gaits alone when None
 ):
     "Write a match, a gait a line, in constant memory; whole or not at all"
+    first,last = '[',']\n'
+    if about:
+        head = json.dumps(_checked_about(dict(about), path))
+        first,last = f'{head[:-1]}, "gaits":\n[',']}\n'
     with atomic_write(path, overwrite) as part, open(part, 'w', encoding='utf-8', newline='\n') as f:
         n = -1
         for n,o in enumerate(match):
-            f.write((',\n ' if n else '[') + json.dumps(_gait(o, f'{path}: gait {n}')))
+            f.write((',\n ' if n else first) + json.dumps(_gait(o, f'{path}: gait {n}')))
         if n < 0:
             raise DataError(f'{path}: not written, for there are no gaits; expected at least one')
-        f.write(']\n')
+        f.write(last)
 
 # %% ../nbs/02_data.ipynb #65e2894d
 def match_frame(

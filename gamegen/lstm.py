@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import TensorLoader
-from .core import DataError, check_range, opt, seed_everything
+from .core import DataError, check_range, opt, pick_seed, seed_everything, stream
 from .data import LABELS, validate_match
 from .io import SavedModel, WeightsInfo, fill
 from .train import Run, TrainConfig
@@ -177,6 +177,7 @@ def next_step(
     squares = sum(p.square().sum() for p in nets.net.parameters())
     return dict(loss=ce + cfg.decay*squares, ce=ce)
 
+# %% ../nbs/20_lstm.ipynb #c6876ca0
 def net_probs(
     net,    # A `NextNet`
     labels, # `(n,)`
@@ -214,6 +215,7 @@ def _fresh_net(cfg, seqs):
     net.register_buffer('weight', weight, persistent=False)
     return net
 
+# %% ../nbs/20_lstm.ipynb #fe26b99f
 def next_trainer(
     matches:list,   # Matches to learn from
     cfg=None,       # `LSTMConfig`
@@ -329,7 +331,7 @@ def step(self:NextAction,
     np.minimum(np.maximum(s.z, -3, out=s.z), 3, out=s.z)
     np.matmul(s.x, self._w[labels], out=s.v)
     _update_cell(s)
-    p = s.h @ self._head
+    p = np.matmul(s.x[:,:,4:], self._head)[:,0]      # match by match, so that each rounds as if alone
     p += s.direct
     p += self._table[s.before, labels]
     p -= p.max(1, keepdims=True)
@@ -338,6 +340,7 @@ def step(self:NextAction,
     s.before[:] = labels
     return s,p
 
+# %% ../nbs/20_lstm.ipynb #cd6653c4
 def _update_cell(s):
     "The LSTM's equations on gates that are still to be squashed"
     np.tanh(s.gates, out=s.gates)
@@ -387,6 +390,7 @@ def adjust(
         probs = probs/probs.sum(-1, keepdims=True)
     return probs
 
+# %% ../nbs/20_lstm.ipynb #8a9486ef
 def tilt(
     probs,   # `(n,K)`
     labels,  # The present label in each match, `(n,)`
@@ -419,9 +423,11 @@ def balance(
 ) -> dict:
     "For each player an invented match, as long as his own, in which rare actions begin more often"
     check_range('power', power, 0, 1, whole=False)
+    seed = pick_seed(seed)
     res = {}
     for i,(player,match) in enumerate(matches.items()):
         weights = rarity_weights(gait_traits(match)[0], power)
         samples = sum(len(g['norm']) for g in match)
-        res[player] = list(model.stream(samples, player, seed + i, weights=weights))
+        own = stream(seed, f'match/balance {i}')
+        res[player] = list(model.stream(samples, player, own, weights=weights))
     return res

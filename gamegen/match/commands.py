@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import (MAX_SEED, ConfigError, DataError, TrainingError, atomic_write, benchmark,
-                          check_range, exhibit, few_threads, pick_seed)
+                          check_path, check_range, exhibit, few_threads, lock, pick_seed)
 from ..data import LABELS, RATE, match_frame, read_match, validate_match, write_match
 
 # %% ../../nbs/match/04_commands.ipynb #99fa5a5c
@@ -77,23 +77,6 @@ def compare_matches(
     return pd.DataFrame({k:match_summary(m, fast) for k,m in matches.items()})
 
 # %% ../../nbs/match/04_commands.ipynb #3eeace97
-def _may_write(paths, overwrite):
-    "A `DataError` where one of the files may not or cannot be written; makes their folders"
-    for p in paths:
-        if p.is_dir(): raise DataError(f'{p}: is a folder; expected the name of a file')
-        if p.exists() and not overwrite:
-            how = '--force (overwrite=True) would replace it'
-            raise DataError(f'{p}: exists already; nothing was written; {how}')
-    for d in dict.fromkeys(p.parent for p in paths): _make_folder(d)
-
-def _make_folder(d):
-    if d.is_file(): raise DataError(f'{d}: is a file; expected a folder')
-    try: d.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise DataError(f'{d}: no such folder, and it cannot be made ({e.strerror})') from None
-    if os.access(d, os.W_OK | os.X_OK): return
-    raise DataError(f'{d}: this folder cannot be written to')
-
 def _watched(gaits, name, minutes, tally, wait=2.):
     "Pass gaits on, count them, and say every `wait` seconds how far the match is"
     t = clock.monotonic()
@@ -107,15 +90,21 @@ def _watched(gaits, name, minutes, tally, wait=2.):
         yield g
 
 # %% ../../nbs/match/04_commands.ipynb #137f30b2
-def _write_one(path, minutes, number, seed, overwrite, how):
+def _write_one(path, minutes, number, seed, overwrite, about, how):
     "Write one match; its row of the table"
     from gamegen.cgan import stream_match
     row = dict(file=str(path), minutes=0., gaits=0, seed=seed)
     gaits = stream_match(minutes, seed=seed, **how)
-    try: write_match(_watched(gaits, f'game {number}', minutes, row), path, overwrite)
-    except OSError as e: raise DataError(f'{path}: cannot be written ({e.strerror})') from None
+    about = about and dict(rate=RATE, player=_player(how), seed=seed)
+    write_match(_watched(gaits, f'game {number}', minutes, row), path, overwrite, about)
     return row
 
+def _player(how):
+    "Who plays: the first of the model where nobody is named"
+    from gamegen.cgan import MatchModel
+    return how['player'] or (how['model'] or MatchModel.bundled()).players[0]
+
+# %% ../../nbs/match/04_commands.ipynb #0b60fe11
 def write_matches(
     minutes:list,    # Length of each match
     out='matches',   # Folder for `match_1.json`, `match_2.json`, ...
@@ -124,6 +113,7 @@ def write_matches(
     model=None,      # A `MatchModel`; the bundled one when None
     overwrite=False, # May files that are there be replaced?
     progress=False,  # Print a line for each?
+    about=False,     # Write rate, player and seed into the files too?
 ) -> pd.DataFrame:
     "Write several matches; a table of their files, minutes, gaits and seeds"
     from gamegen.cgan import generate_match
@@ -134,10 +124,10 @@ def write_matches(
     how = dict(style=style, strength=strength, temperature=temperature, player=player, model=model)
     generate_match(.01, seed=seed, **how)                  # raises where one of these is wrong
     paths = [Path(out)/f'match_{i+1}.json' for i in range(len(minutes))]
-    _may_write(paths, overwrite)
+    for p in paths: check_path(p, overwrite=overwrite, make=True)
     rows = []
     for i,(p,t) in enumerate(zip(paths, minutes)):
-        row = _write_one(p, t, i + 1, (seed + i) % (MAX_SEED + 1), overwrite, how)
+        row = _write_one(p, t, i + 1, (seed + i) % (MAX_SEED + 1), overwrite, about, how)
         said = f"{p}: {row['minutes']:.2f} minutes, {row['gaits']} gaits, seed {row['seed']}"
         if progress: print(said, flush=True)
         rows.append(row)
@@ -155,6 +145,7 @@ def main(
     force:bool=False,   # Replace files that are there?
     weights:str=None,   # Weights of your own, from gamegen match-train; those that ship when left out
     player:str=None,    # Which player of the weights; the first when left out
+    about:bool=False,   # Write rate, player and seed into the files too?
 ):
     "Write football matches: --games 2 --time 2 1 is one of 2 minutes and one of 1"
     if games is None and time is None: time = [10.]
@@ -166,7 +157,7 @@ def main(
     from gamegen.cgan import MatchModel
     model = MatchModel.load(weights) if weights else None
     return write_matches(time, out, style, strength, temperature, player, seed, model, force,
-                         progress=True)
+                         progress=True, about=about)
 
 # %% ../../nbs/match/04_commands.ipynb #a4bd9958
 STEPS = 2000   # three to four minutes of one core
@@ -187,9 +178,11 @@ def _players(files):
 
 # %% ../../nbs/match/04_commands.ipynb #2efdfe7f
 def _start_over(folder):
-    "Delete the checkpoints of an earlier run"
+    "Delete the checkpoints of an earlier run, but not those of one that goes on"
     from gamegen.train import checkpoints
-    for o in checkpoints(folder).values(): o.unlink()
+    if not folder.is_dir(): return
+    with lock(folder, TrainingError):
+        for o in checkpoints(folder).values(): o.unlink()
 
 def _run_of(matches, files, cfg, folder, resume, progress, balance):
     from gamegen.cgan import train_match
@@ -197,6 +190,17 @@ def _run_of(matches, files, cfg, folder, resume, progress, balance):
     try:
         with few_threads(): return train_match(matches, cfg, **how)
     except DataError as e: raise DataError(f"{', '.join(map(str, files))}: {e}") from None
+
+def _keep(run, matches, out, report, overwrite, say):
+    "Write the weights of a run that ended well, and the page about it"
+    if run.stopped:
+        raise TrainingError(f'{out}: not written, for the training stopped: {run.stopped}')
+    run.model.save(out, overwrite)
+    how = f'to use them: gamegen match --weights {out}'
+    say(f'{out}: weights after {run.model.info.step} steps; {how}')
+    if not report: return
+    match_report(run.model, matches, report, overwrite=overwrite, history=run.history)
+    say(f'{report}: the report')
 
 # %% ../../nbs/match/04_commands.ipynb #a7269f55
 def train_on(
@@ -217,24 +221,15 @@ def train_on(
     files = [Path(o) for o in files]
     out = Path(out)
     folder = Path(folder or out.with_suffix('.run'))
-    pages = [Path(report)] if report else []
-    for o,end in [(out, '.safetensors'), *((p, '.html') for p in pages)]:
-        if o.suffix != end: raise DataError(f'{o}: expected a name that ends in {end}')
     cfg = CGANConfig(steps=steps, every=every, seed=seed)
     matches = _players(files)
-    _may_write([out, *pages], overwrite)
+    check_path(out, ('.safetensors',), overwrite, make=True)
+    if report: check_path(report, ('.html',), overwrite, make=True)
     if overwrite and not resume: _start_over(folder)
     say = print if progress else lambda *a: None
     for p,m in zip(files, matches.values()): say(f'{p}: {len(m)} gaits')
     run = _run_of(matches, files, cfg, folder, resume, progress, balance)
-    if run.exit_code: return run
-    if run.stopped:
-        raise TrainingError(f'{out}: not written, for the training stopped: {run.stopped}')
-    run.model.save(out, overwrite)
-    say(f'{out}: weights after {steps} steps; to use them: gamegen match --weights {out}')
-    for p in pages:
-        match_report(run.model, matches, p, overwrite=overwrite, history=run.history)
-        say(f'{p}: the report')
+    if not run.exit_code: _keep(run, matches, out, report, overwrite, say)
     return run
 
 # %% ../../nbs/match/04_commands.ipynb #19e4159e
@@ -263,7 +258,9 @@ def verdicts(
     auc = number('generated', 'gait_auc')
     floor = number('real vs real', 'gait_auc')
     exact = number('generated', 'exact')
-    rate,usual,memo = (number(k, 'copy_rate') for k in ('generated', 'real vs real', 'memoriser'))
+    rows = ('generated', 'real vs real', 'memoriser')
+    rate,usual,memo = (number(k, 'copy_rate') for k in rows)
+    plan,usual_plan,_ = (number(k, 'plan_copies') for k in rows)
     often = 'hardly ever' if auc < floor + .1 else 'often' if auc < .85 else 'nearly always'
     how = f'can {often} tell generated gaits from real ones'
     if auc < .4: how = 'finds twins of generated gaits among real ones'
@@ -271,8 +268,9 @@ def verdicts(
             f'one half of the match against the other {floor:.2f}.')
     said = (f'{exact:.0%} of its gaits hold 8 samples in a row of the training match, '
             f'and {rate:.0%} are as close to it as copies are '
-            f'(one half of the match to the other: {usual:.0%}; a memoriser: {memo:.0%}).')
-    bad = exact > .01 or rate > 2*max(usual, .05) or auc < .4
+            f'(one half of the match to the other: {usual:.0%}; a memoriser: {memo:.0%}). '
+            f'Of its runs of five gaits {plan:.0%} repeat the plan ({usual_plan:.0%}).')
+    bad = exact > .01 or auc < .4 or rate > 2*max(usual, .05) or plan > 2*max(usual_plan, .05)
     return [good, ('It copies: ' if bad else 'No sign of copying: ') + said]
 
 # %% ../../nbs/match/04_commands.ipynb #a2216f98
@@ -339,6 +337,7 @@ MEANING = dict(
     between='share of the variance between gaits',
     suspicious='runs of five of a rare action, an hour',
     copy_rate='share as close to the training match as copies',
+    plan_copies='the same of the plan of five gaits in a row',
     dcr_ratio='distance to the training match; 1 is usual',
     exact='share that holds 8 samples of the training match')
 PARTS = [('Timeline', _timelines, 3.6), ('Length and mean of gaits', _distributions, 3.6),
@@ -394,8 +393,7 @@ def match_report(
     "Write a page on how well the model makes such matches; returns the table of each player"
     from gamegen.cgan import generate_match
     from gamegen.show import as_html, plot_history
-    path = Path(path)
-    _may_write([path], overwrite)
+    path = check_path(path, ('.html',), overwrite, make=True)
     summaries = {k:match_summary(validate_match(m, k)) for k,m in matches.items()}
     sizes = pd.DataFrame({k:s['match'][['minutes', 'gaits']] for k,s in summaries.items()}).T
     shown = sizes.round(1).astype(dict(gaits=int)).to_html(border=0)
@@ -446,6 +444,7 @@ def _sliders():
                 strength=slider(1, 0, 1, .05, 'strength'),
                 temperature=slider(1, .2, 2, .05, 'temperature'), seed=seed)
 
+# %% ../../nbs/match/04_commands.ipynb #99288f39
 def match_player(
     model=None, # A `MatchModel`; the bundled one when None
 ):

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['gait_auc', 'window_features', 'window_auc', 'spectrum_tv', 'transition_tv', 'length_w1', 'memory_figures',
-           'copy_figures', 'transfer_f1', 'suspicious_runs', 'match_scores', 'score_table']
+           'trait_runs', 'plan_runs', 'plan_distance', 'copy_figures', 'transfer_f1', 'suspicious_runs', 'match_scores',
+           'memoriser', 'score_table']
 
 # %% ../../nbs/match/03_scores.ipynb #0f191e0e
 import numpy as np
 import pandas as pd
 
 from ..core import DataError
-from ..data import RATE
+from ..data import LABELS, RATE
 from ..features import acf_distance, mean_spectrum, series_features
-from ..metrics import copies, match_labels, two_sample_auc
+from ..metrics import copies, copy_rate, match_labels, nearest, two_sample_auc
 
 # %% ../../nbs/match/03_scores.ipynb #4498e5b9
 def _labels(match): return np.array([g['label'] for g in match], dtype=str)
@@ -94,6 +95,7 @@ def _pair_shares(match, name):
     labels = _labels(match)
     return pd.Series(list(zip(labels, labels[1:]))).value_counts(normalize=True)
 
+# %% ../../nbs/match/03_scores.ipynb #70081dcf
 def transition_tv(
     real, # Gaits of a real match, at least 2
     fake, # Gaits of a generated one, at least 2
@@ -156,24 +158,75 @@ def _pieces(xs, size=8):
     windows = np.lib.stride_tricks.sliding_window_view
     return [{w.tobytes() for w in windows(x, size)} if len(x) >= size else set() for x in rounded]
 
-def _halves(match, size=10, shift=0):
+def _blocks(match, size=10, shift=0):
     "Even and odd blocks of so many gaits"
     blocks = [match[max(i, 0):i+size] for i in range(-(shift % size), len(match), size)]
-    return [[g for b in blocks[k::2] for g in b] for k in (0, 1)]
+    return blocks[::2], blocks[1::2]
+
+def _joined(blocks): return [g for b in blocks for g in b]
+
+def _halves(match, size=10, shift=0):
+    "Even and odd blocks of so many gaits, end to end"
+    return [_joined(o) for o in _blocks(match, size, shift)]
+
+# %% ../../nbs/match/03_scores.ipynb #7c41d0aa
+def trait_runs(
+    labels,     # Label numbers `(n,)`
+    traits,     # Their traits `(n,3)`
+    size:int=5, # Gaits in a run
+) -> np.ndarray:
+    "Each run of `size` gaits, label numbers and traits, `(runs,size,4)`"
+    if len(labels) < size: raise DataError(f'plan: {len(labels)} gaits; expected at least {size}')
+    windows = np.lib.stride_tricks.sliding_window_view
+    return windows(np.c_[labels, traits], size, 0).transpose(0, 2, 1)
+
+def plan_runs(
+    match,      # Gaits
+    size:int=5, # Gaits in a run
+) -> np.ndarray:
+    "The runs of a match's plan, as `trait_runs`"
+    from gamegen.lstm import gait_traits
+    return trait_runs(*gait_traits(match), size)
+
+# %% ../../nbs/match/03_scores.ipynb #7c41d0af
+def plan_distance(
+    runs,  # From `trait_runs` or `plan_runs`
+    known, # Runs to look among; they set the scale
+) -> np.ndarray:
+    "Distance of each run to the nearest known one: traits by action, and 1 for each other label"
+    from gamegen.lstm import label_scale
+    def split(x): return x[...,0].astype(int), x[...,1:]
+    labels,traits = split(known)
+    centre,scale = label_scale(labels.ravel(), traits.reshape(-1, 3))
+    def rows(x):
+        l,t = split(x)
+        x = np.concatenate([np.eye(len(LABELS))[l]*np.sqrt(.5), (t - centre[l])/scale[l]], -1)
+        return x.reshape(len(x), -1)
+    return nearest(rows(runs), rows(known))
 
 # %% ../../nbs/match/03_scores.ipynb #9b8c1de6
+def _runs(blocks): return np.concatenate([plan_runs(b) for b in blocks if len(b) >= 5])
+
+def _copied(train, held_out, fake, q):
+    "Figures of copied shapes and runs; the matches as blocks of gaits in a row"
+    shapes = [_shapes(_joined(o)) for o in (train, held_out, fake)]
+    known,held,made = map(_runs, (train, held_out, fake))
+    plan = copy_rate(made, known, held, q, plan_distance).rate
+    return dict(copies(*shapes, q), plan_copies=plan)
+
 def copy_figures(
     train,    # Gaits that the generator has seen
     held_out, # Real gaits that it has not seen; None where it has seen them all
     fake,     # Gaits of a generated match
 ) -> dict:
-    "Signs of copied shapes (`metrics.copies`), and the share of gaits with 8 `exact` samples"
-    for m,k in ((train, 'train'), (fake, 'fake')): _norms(m, k, 2)
-    a,b = _halves(train)
-    pairs = [(train, held_out)] if held_out is not None else [(a, b), (b, a)]
-    rows = [copies(_shapes(t), _shapes(h), _shapes(fake)) for t,h in pairs]
-    res = pd.DataFrame(rows).mean().to_dict()
-    if len(pairs) == 2: del res['dcr_excess']   # what one half has too much the other has too little
+    "Copied shapes (`metrics.copies`), copied runs of the plan, share of gaits with 8 `exact` samples"
+    for m,k in ((train, 'train'), (fake, 'fake')): _norms(m, k, 10)
+    if held_out is not None: res = _copied([train], [held_out], [fake], .01)
+    else:
+        a,b = _blocks(train)
+        rows = [_copied(t, h, [fake], .05) for t,h in ((a, b), (b, a))]
+        res = pd.DataFrame(rows).mean().to_dict()
+        del res['dcr_excess']     # what one half has too much the other has too little
     known = _pieces([np.concatenate(_norms(train))])[0]
     found = [bool(p & known) for p in _pieces(_norms(fake))]
     return dict(res, exact=float(np.mean(found)))
@@ -200,6 +253,7 @@ def transfer_f1(
     guess = _named(a, _labels(train), b)
     return float(f1_score(y, guess, labels=sorted(set(y)), average='macro', zero_division=0))
 
+# %% ../../nbs/match/03_scores.ipynb #7628816e
 _rare = ('pass', 'cross', 'shot', 'tackle')
 
 def suspicious_runs(
@@ -229,7 +283,11 @@ def match_scores(
     return res | copy_figures(real, None, fake)
 
 # %% ../../nbs/match/03_scores.ipynb #8efc8b87
-def _memoriser(match, seed, size=5):
+def memoriser(
+    match,      # Gaits
+    seed:int=0, # Of the draw
+    size:int=5, # Gaits in a stretch
+) -> list:
     "Stretches of `size` gaits drawn from a match, as many gaits as it has"
     rng = np.random.default_rng(seed)
     n = len(match)
@@ -239,7 +297,7 @@ def _memoriser(match, seed, size=5):
 def _floors(real, n):
     "Scores of the real match alone, of its halves, and of a memoriser, with `n` seeds"
     halves = [match_scores(*_halves(real, shift=3*s), s) for s in range(n)]
-    copied = [match_scores(real, _memoriser(real, s), s) for s in range(n)]
+    copied = [match_scores(real, memoriser(real, s), s) for s in range(n)]
     return {'real':[_own(real)], 'real vs real':halves, 'memoriser':copied}
 
 def _cell(v, digits):
@@ -248,6 +306,7 @@ def _cell(v, digits):
     t = [f'{o:.{digits}f}' for o in (np.median(v), min(v), max(v))]
     return t[0] if len(v) == 1 else f'{t[0]} [{t[1]}, {t[2]}]'
 
+# %% ../../nbs/match/03_scores.ipynb #8efc8b88
 def score_table(
     real,            # Gaits of the real match
     fakes:dict,      # `{name: [match, ...]}`

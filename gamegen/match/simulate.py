@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ..core import ConfigError, DataError, bundled, check_range
+from ..core import ConfigError, DataError, bundled, check_range, pick_seed
 from ..data import LABELS, RATE, validate_match, write_match
 
 # %% ../../nbs/match/01_simulate.ipynb #91fe1e77
@@ -112,6 +112,7 @@ def _fit_regime(past, now, shared, bins):
     wrong = now - guess
     return coef, cuts, [np.quantile(wrong[bin_of == i], DRAW_PROBS) for i in range(bins)]
 
+# %% ../../nbs/match/01_simulate.ipynb #9bd21fde
 def fit_fluctuation(
     w,           # Fluctuations, one after another
     group=None,  # Which of them to learn the next sample from; all when None
@@ -185,6 +186,7 @@ def calibrate(
     cal['follow'] = _counts(labels, list(cal['labels']))
     return _unbias(json.loads(json.dumps(cal, default=lambda o: np.round(o, 4).tolist())))
 
+# %% ../../nbs/match/01_simulate.ipynb #45d10f50
 def _fit_values(labels, group, ys):
     "How often each action occurs, and the quantiles of its log norms"
     def values(which): return np.concatenate([ys[i] for i in np.flatnonzero(which)])
@@ -241,6 +243,7 @@ def _fit_traits(cal, traits, labels, group, lengths):
         d['shortest'] = max(8, int(min(lengths[labels == l])))
         d['longest'] = int(max(lengths[labels == l]))
 
+# %% ../../nbs/match/01_simulate.ipynb #961beacf
 def _unbias(cal):
     "Table what the simulator makes of each action uncorrected; find how far joins and repeats go"
     for d in cal['labels'].values(): d.update(raw=d['values'], still=0.)
@@ -284,6 +287,7 @@ def _wave(g, n, past, swell, rng):
     loud = np.exp(_cosines(n) @ swell @ rng.normal(size=CURVES))
     return np.array(run_fluctuation(g, past, rng.random(n)))*on_phase(g['sway'], n)*loud
 
+# %% ../../nbs/match/01_simulate.ipynb #f0d7629a
 def _signal(cal, labels, rng):
     "Logarithms of norms, gait by gait, for a sequence of labels"
     last = None
@@ -346,7 +350,7 @@ def simulate_match(
     if character not in CHARACTERS:
         raise ConfigError(f"character: expected one of {', '.join(CHARACTERS)}; got {character!r}")
     cal = calibration or _bundled_figures()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(pick_seed(seed))
     weights,effort = CHARACTERS[character]
     middle = len(PROBS)//2
     ease = {l:d['values'][middle] for l,d in cal['labels'].items()}   # effort scales the rest
