@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'canonical_pose', 'on_white', 'sprite_features', 'pixel_features', 'principal_axes', 'CopyDetector',
-           'copying_test', 'mask_table', 'remove_specks', 'SpriteScorer']
+           'mask_table', 'remove_specks', 'SpriteScorer']
 
 # %% ../../nbs/monster/03_scores.ipynb #33fa31c4
 import numpy as np
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..core import DataError
 from ..features import image_features, kid_efflite0
-from ..metrics import nearest, prdc
+from ..metrics import copy_rate, data_copying_test, nearest, prdc
 from .stylegan import to_premultiplied
 
 # %% ../../nbs/monster/03_scores.ipynb #407d0c56
@@ -122,6 +122,15 @@ def near(self:CopyDetector,
     return i[:,0], d[:,0], np.searchsorted(self.holdout, d[:,0])/len(self.holdout)
 
 @patch
+def copy_rate(self:CopyDetector,
+    d,     # Distances of sprites to the nearest training sprites, as of `near`
+    q=.01, # Share of held-out sprites that may be called copies
+):
+    "Which of them are copies: `metrics.copy_rate`, for the distances of this detector"
+    return copy_rate(d, None, self.holdout, q, lambda items, _: items)
+
+# %% ../../nbs/monster/03_scores.ipynb #7e6e1a7c
+@patch
 def certificate(self:CopyDetector,
     x,           # Sprites, bytes (n,4,h,w)
     names=None,  # Of the training sprites
@@ -149,26 +158,6 @@ def from_tensors(cls:CopyDetector,
     v = [ts[k].float().numpy() for k in _names]
     spaces = [(*v[:2], float(v[2])), (*v[3:5], float(v[5]))]
     return cls(spaces, ts['train'].float().numpy(), ts['holdout'].double().numpy())
-
-# %% ../../nbs/monster/03_scores.ipynb #61507b7a
-def copying_test(
-    holdout, made,             # Distances of held-out and made sprites to the training set
-    holdout_cells, made_cells, # The cell of each
-    least=5,                   # Cells with fewer of either do not count
-) -> float:
-    "C_T (arXiv 2004.05675): below 0 copying, above 0 falling short"
-    from scipy.stats import mannwhitneyu
-    zs,ws = [],[]
-    for c in np.unique(holdout_cells):
-        a = made[made_cells == c]
-        b = holdout[holdout_cells == c]
-        m,n = len(a),len(b)
-        if min(m, n) < least: continue
-        deviation = (m*n*(m + n + 1)/12)**.5
-        zs.append((mannwhitneyu(a, b).statistic - m*n/2)/deviation)
-        ws.append(n)
-    if not zs: raise DataError(f'cells: none has {least} held-out and {least} made sprites')
-    return float(np.average(zs, weights=ws))
 
 # %% ../../nbs/monster/03_scores.ipynb #cd732031
 LIMITS = dict(main=.9, parts=12, apart=.1, half=.45, border=.1)
@@ -300,11 +289,11 @@ def measure(self:SpriteScorer,
     if len(y) != len(x) or (np.diff(y) < 0).any():
         raise DataError('y: expected a class for each sprite, in rising order')
     f = sprite_features(x)
-    _,d,p = self.copies.near(f, pixel_features(x))
+    _,d,_ = self.copies.near(f, pixel_features(x))
     classes = self.by_class(f, y)
     figures = dict(kid=kid_efflite0(self.real, f), **prdc(self.real, f, k=5))
     figures['known'] = float(classes.known.mean())
-    figures['copy_rate'] = float((p < .01).mean())
-    figures['c_t'] = copying_test(self.holdout, d, self.holdout_y, y)
+    figures['copy_rate'] = self.copies.copy_rate(d).rate
+    figures['c_t'] = data_copying_test(self.holdout, d, self.holdout_y, y)
     figures['valid'] = float(mask_table(x).valid.mean())
     return figures, classes
