@@ -416,6 +416,38 @@ def check_light():
                        f'print(*(o for o in {HEAVY} if o in sys.modules))')
     return [error] if error else [f'importing them imports {o}' for o in out.split()]
 
+STREAMS = """
+import sys
+import gamegen.core as core
+plain,values,users = core.stream,{},{}
+def stream(seed, name):
+    at = sys._getframe(1)
+    while at.f_code.co_filename == core.__file__: at = at.f_back
+    users.setdefault((seed, name), set()).add((at.f_code.co_filename, at.f_lineno))
+    values[seed,name] = plain(seed, name)
+    return values[seed,name]
+core.stream = stream
+from gamegen.cgan import generate_match
+from gamegen.pokemon_wgan import generate_creatures
+from gamegen.mario_dcgan import generate_frames
+from gamegen.monsters import generate_monsters
+generate_match(1, seed=5)
+generate_creatures(5, seed=5, family=True)
+generate_creatures(5, seed=5, bst=500)
+generate_frames(2, seed=5)
+generate_monsters(2, seed=5)
+systems = {name.split('/')[0] for _,name in values}
+if systems != {'match', 'creatures', 'frames', 'monsters'}: print('of systems', *sorted(systems))
+if len(set(values.values())) < len(values): print('two names give one stream')
+for (seed,name),at in users.items():
+    if len(at) > 1: print(name, 'is drawn in', *sorted(f'{f}:{line}' for f,line in at))
+"""
+
+def check_streams():
+    "no two streams of random numbers agree, over all systems that draw from one seed"
+    out,error = python(STREAMS)
+    return [error] if error else out.splitlines()
+
 def main():
     checks = [v for k,v in globals().items() if k.startswith('check_')]
     failed = 0
