@@ -158,12 +158,12 @@ def _cached_features(data, folder):
     "Features of all sprites, computed once for a folder"
     path = Path(folder)/'features.safetensors' if folder else None
     sha = digest(data.x.numpy())
-    if path and path.exists() and read_record(path, 'features') == sha:
+    if path and path.exists() and read_record(path, 'features') == dict(data=sha):
         return read_tensors(path, 'features')[0]['x'].float().numpy()
     f = sprite_features(data.x).astype(np.float16)
     if path and rank_world()[0] == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, dict(x=f), 'features', sha)
+        write_tensors(path, dict(x=f), 'features', dict(data=sha))
     return f.astype(np.float32)
 
 def _earlier(path, step):
