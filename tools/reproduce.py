@@ -28,7 +28,7 @@ class Part(NamedTuple):
     "Kept figures, and how they are made"
     makes:str          # File
     how:tuple          # A notebook, or commands
-    minutes:float      # Of a core, measured
+    minutes:float      # Of a core, estimated
     needs:str=''       # What a clone does not have
     given:tuple=()     # Variables of the environment by which it is given
     only:str=''        # Of the notebook's slow cells, those that have this in them
