@@ -23,7 +23,7 @@ from gamegen.match.scores import copy_figures, memoriser, score_table, window_au
 from gamegen.match.simulate import simulate_match
 
 MINUTES = 9.3
-ABOUT = ('Trained on the simulated midfielder; three matches of each training, as long as his. '
+ABOUT = ('Trained on the simulated midfielder; matches as long as his. '
          'own: compared with his match. other: with the simulated winger. copies: share of copied '
          'waves and of copied runs of the plan in each match, at 1 % false alarm. windows: AUC of '
          'five gaits in a row of fresh simulated matches against his. Text is median [least, most].')
@@ -52,10 +52,9 @@ def copied(own, held, matches):
 def figures(models):
     "All that is kept of these models"
     own,other = (read_match(bundled(f'match_{o}.json')) for o in ('midfielder', 'winger'))
-    made = {}
-    for s,m in enumerate(models):
-        of = three(lambda i: generate_match(MINUTES, seed=10*s + i, model=m))
-        made[f'this GAN, training {s}'] = of
+    def of(k, i): return generate_match(MINUTES, seed=10*k + i, model=models[k])
+    every = [of(k, i) for k in range(len(models)) for i in range(3)]
+    made = {'this GAN, three matches of each training':every}
     fresh = {'simulator, the same player':three(lambda s: simulated('midfielder', s))}
     alone = {'one norm at a time':three(lambda s: one_norm(own, s))}
     known = {'the training match':[own], 'memoriser of it':three(lambda s: memoriser(own, s))}

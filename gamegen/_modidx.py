@@ -731,6 +731,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'gamegen.learner._wait_for_writer': ('learner.html#_wait_for_writer', 'gamegen/learner.py'),
                                  'gamegen.learner._write_result': ('learner.html#_write_result', 'gamegen/learner.py'),
                                  'gamegen.learner.flat_then_decay': ('learner.html#flat_then_decay', 'gamegen/learner.py'),
+                                 'gamegen.learner.has_bf16': ('learner.html#has_bf16', 'gamegen/learner.py'),
                                  'gamegen.learner.load_checkpoint': ('learner.html#load_checkpoint', 'gamegen/learner.py'),
                                  'gamegen.learner.restore_best': ('learner.html#restore_best', 'gamegen/learner.py'),
                                  'gamegen.learner.run_curves': ('learner.html#run_curves', 'gamegen/learner.py'),

@@ -41,7 +41,7 @@ class TrainConfig(Config):
     patience:int = _o(0, 'Rounds without a better score before stopping, 0 for any number', lo=0)
     collapse:float = _o(0.05, 'Stop when samples vary less than this share of what real items do, '
                         '0 for never', lo=0., hi=1.)
-    bf16:bool = _o(False, 'Compute in bfloat16 where that is safe?')
+    bf16:bool = _o(False, 'Compute in bfloat16 where the device has it?')
     device:str = _o('auto', "Device: 'auto', 'cpu', 'cuda' or 'mps'")
 
 # %% ../nbs/03_train.ipynb #f7c6f52c
