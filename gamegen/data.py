@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RATE', 'MAX_GAIT', 'LABELS', 'TYPES', 'STATS', 'COLUMNS', 'validate_match', 'open_text', 'iter_match', 'read_match',
-           'read_about', 'write_match', 'match_frame', 'split_match', 'csv_rows', 'read_creatures', 'defused',
+           'read_about', 'write_match', 'match_frame', 'split_match', 'csv_rows', 'read_creatures', 'escape_formulas',
            'write_table', 'write_creatures', 'pokedex_frame', 'creatures_from_pokedex']
 
 # %% ../nbs/02_data.ipynb #b64c3cbd
@@ -439,7 +439,7 @@ def read_creatures(
     return _table(csv_rows(path, COLUMNS, max_mb), path)
 
 # %% ../nbs/02_data.ipynb #cd30b749
-def defused(
+def escape_formulas(
     df:pd.DataFrame,
 ) -> pd.DataFrame:
     "A table that no spreadsheet takes for formulas: an apostrophe before text that begins like one"
@@ -456,9 +456,9 @@ def write_table(
     path,                 # CSV file to write
     overwrite:bool=False, # May a file that is there be replaced?
 ):
-    "Write a table without its index, `defused`, whole or not at all"
+    "Write a table without its index, `escape_formulas`, whole or not at all"
     with atomic_write(path, overwrite) as part:
-        defused(df).to_csv(part, index=False, lineterminator='\n', encoding='utf-8')
+        escape_formulas(df).to_csv(part, index=False, lineterminator='\n', encoding='utf-8')
 
 def write_creatures(
     df:pd.DataFrame,      # Columns as in `COLUMNS`; whole numbers; '' where there is no second type

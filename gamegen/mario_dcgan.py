@@ -337,9 +337,9 @@ class FrameCopies:
         held,  # Other frames, to compare with where `train` has too few
     ):
         train = train[:20_000]
-        known,apart = left_out(len(train))
+        known,unseen = left_out(len(train))
         self.known = thumbnails(train[known])
-        self.usual = self.distances(train[apart] if len(apart) > 100 else held)
+        self.usual = self.distances(train[unseen] if len(unseen) > 100 else held)
 
     def distances(self, frames):
         "Of each frame to the nearest known one, moved by up to a pixel each way"

@@ -532,7 +532,8 @@ def stopped(sig, code, seconds):
         time.sleep(seconds)
         p.send_signal(sig)
         err = p.communicate()[1]
-        early = 'Traceback' in err and ', in main' not in err    # Python was still starting
+        begun = re.search(r'cli\.py", line \d+, in main', err)    # else Python was still starting
+        early = 'Traceback' in err and not begun
         if p.returncode not in code and not early:
             return f'exit code {p.returncode}: {err[-300:]!r}'
         if 'Traceback' in err and not early: return f'a traceback: {err[-300:]!r}'

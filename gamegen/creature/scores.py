@@ -90,7 +90,7 @@ def copied_rows(
     from sklearn.metrics import euclidean_distances
     cols = ['Type 1', 'Type 2', *STATS]
     known,items = encode(real[cols], made[cols])
-    apart = euclidean_distances(known)
+    between = euclidean_distances(known)
     family = np.asarray(families)
-    apart[family[:,None] == family] = np.inf
-    return copy_rate(nearest(items, known), None, apart.min(1), distance=lambda far, _: far)
+    between[family[:,None] == family] = np.inf
+    return copy_rate(nearest(items, known), None, between.min(1), distance=lambda far, _: far)

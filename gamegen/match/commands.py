@@ -17,7 +17,8 @@ import pandas as pd
 
 from ..core import (MAX_SEED, ConfigError, DataError, TrainingError, atomic_write, benchmark,
                           check_path, check_range, exhibit, few_threads, lock, pick_seed)
-from ..data import LABELS, RATE, match_frame, read_match, validate_match, write_match
+from ..data import (LABELS, RATE, match_frame, read_match, validate_match, write_match,
+                          write_table)
 
 # %% ../../nbs/match/04_commands.ipynb #99fa5a5c
 def match_to_json(
@@ -464,18 +465,27 @@ def match_player(
     return w.VBox([w.HBox(top), w.HBox([sliders['temperature'], sliders['seed'], go]), page])
 
 # %% ../../nbs/match/04_commands.ipynb #13e4ce88
+def _liveliest(match, seconds):
+    "The second of a match after which most different actions follow, in steps of five"
+    end = np.cumsum([len(g['norm']) for g in match])/RATE
+    def actions(start):
+        return len({g['label'] for g,t in zip(match, end) if start < t < start + seconds})
+    return max(range(0, max(1, int(end[-1] - seconds)), 5), key=actions)
+
 @exhibit('Football matches', 'gamegen match --games 1 --time 10 --style attack')
 def demo_match(out):
-    """Half a minute of three matches, as a sensor on a player's leg writes them. Nobody has played them."""
+    """The liveliest 25 seconds of three matches, as a sensor on a player's leg writes them. Nobody has played them."""
     from gamegen.cgan import generate_match
+    from gamegen.match.plan import STYLES
     from gamegen.show import as_svg, match_timeline
     shown = []
     tables = []
-    for style in ('normal', 'attack', 'defend'):
-        match = generate_match(10, style, seed=1)
+    for seed,style in enumerate(STYLES):
+        match = generate_match(10, style, seed)
+        start = _liveliest(match, 25)
         write_match(match, out/f'{style}.json', overwrite=True)
-        match_frame(match).round(3).to_csv(out/f'{style}.csv', index=False)
-        def timeline(ax): return match_timeline(match, 60, 25, ax)
+        write_table(match_frame(match).round(3), out/f'{style}.csv', overwrite=True)
+        def timeline(ax): return match_timeline(match, start, 25, ax)
         alt = f'Acceleration over 25 seconds of a match, style {style}, coloured by action'
         svg = as_svg(timeline, alt, (11, 2.2))
         with atomic_write(out/f'{style}.svg') as f: f.write_text(svg, encoding='utf-8')

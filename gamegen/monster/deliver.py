@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..core import (ConfigError, DataError, _is_dead, atomic_write, bundled, check_range,
                           exhibit)
-from ..data import defused
+from ..data import write_table
 from ..images import tile
 from ..io import write_onnx
 from .animate import MOTIONS, animate
@@ -265,7 +265,7 @@ def write_monsters(
     _write_stills(folder, x, names, palette, smooth)
     if motions: _write_motions(folder, x, names, t.seed, motions, palette, each)
     t = t.assign(file=[f'{o}.png' for o in names]).round(4)
-    defused(t).to_csv(folder/'certificate.csv', index=False, lineterminator='\n')
+    write_table(t, folder/'certificate.csv')
     ours = model.cfg.images == '' and model.info.licence.startswith('GPL-2.0')
     text = readme_text(len(x), model.info, motions, colours, smooth, 'nearest' in t, ours)
     (folder/'README.txt').write_text(text, encoding='utf-8')

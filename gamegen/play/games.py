@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core import ConfigError, DataError
-from ..film import tied
+from ..film import die_with_parent
 
 # %% ../../nbs/play/01_games.ipynb #5dd0cd07
 class Box(NamedTuple):
@@ -45,7 +45,7 @@ def _launcher(folder, engine):
     "A program in `folder` that starts the engine so that it ends with this process; '' without one"
     if sys.platform != 'linux': return ''
     path = Path(folder)/'engine'
-    words = shlex.join(tied([str(engine)]))
+    words = shlex.join(die_with_parent([str(engine)]))
     path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding='utf-8')
     path.chmod(0o700)
     return str(path) if os.access(path, os.X_OK) else ''       # some mount /tmp so that nothing runs

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'SYSTEMS', 'ABSENT', 'RACED', 'WORSE', 'HEADLINES', 'kept', 'spread', 'figure', 'system', 'results',
-           'Headline', 'rivals_of', 'anchor', 'headlines', 'better_of', 'weak']
+           'Headline', 'rivals_of', 'anchor', 'headlines', 'better_of', 'weakest_figures']
 
 # %% ../../nbs/report/04_results.ipynb #6ee52bd8
 import json
@@ -433,14 +433,14 @@ def _measured(table, column):
     return ours, real, {k:v for k,v in others.items() if v == v}
 
 # %% ../../nbs/report/04_results.ipynb #9a3a7ca6
-def _way(ours, real, others, worse):
-    "Share of the way from the worst of the others to real data"
+def _gap_closed(ours, real, others, worse):
+    "Share of the gap between the worst of the others and real data that is closed"
     last,aim,now = (worse(v, real) for v in (max(others.values(), key=lambda v: worse(v, real)),
                                              real, ours))
     return (last - now)/(last - aim) if last > aim else np.nan
 
 def _weak_in(table):
-    "Of each measure of a table: the way to real data, and the best of the others if that is better"
+    "Of each measure of a table: the share of the gap that is closed, and the best of the others if that is better"
     columns = list(results(table))
     for column in columns:
         if f'{column}: gain' in columns: continue          # the same, on a scale of its own
@@ -449,16 +449,16 @@ def _weak_in(table):
         worse = lambda v, real: WORSE[better_of(column)](v, real)
         best = min(others, key=lambda k: worse(others[k], real))
         beaten = worse(others[best], real) < worse(ours, real)
-        yield dict(measure=column, ships=ours, real=real, way=_way(ours, real, others, worse),
+        yield dict(measure=column, ships=ours, real=real, closed=_gap_closed(ours, real, others, worse),
                    best=best if beaten else '', its=others[best] if beaten else np.nan)
 
 # %% ../../nbs/report/04_results.ipynb #07a78781
-def weak() -> pd.DataFrame:
+def weakest_figures() -> pd.DataFrame:
     "Where each system is weakest: furthest from real data, or behind something else"
     rows = []
     for name in SYSTEMS:
         found = list(_weak_in(name))
-        ways = [o['way'] for o in found if o['way'] == o['way']]
+        closed = [o['closed'] for o in found if o['closed'] == o['closed']]
         for o in found:
-            if o['best'] or ways and o['way'] == min(ways): rows.append(dict(table=name, **o))
+            if o['best'] or closed and o['closed'] == min(closed): rows.append(dict(table=name, **o))
     return pd.DataFrame(rows).set_index(['table', 'measure'])

@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'ACTIONS', 'STYLES', 'clear', 'premultiply', 'unpremultipl
            'clip_names', 'count_classes', 'split_families']
 
 # %% ../../nbs/sprite/01_data.ipynb #2b811f6e
-import csv, gzip, hashlib, io, math, re, zipfile, zlib
+import gzip, hashlib, io, math, re, zipfile, zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ import pandas as pd
 from fastcore.meta import delegates
 from PIL import Image
 
-from ..core import ConfigError, DataError, atomic_write, bundled, plain, read_limited
+from ..core import ConfigError, DataError, atomic_write, bundled
+from ..data import csv_rows
 from ..images import Limits, Pic, as_mode, decode, iter_images, open_image
 
 # %% ../../nbs/sprite/01_data.ipynb #6aa8355f
@@ -150,10 +151,8 @@ def _is_plain(name):
     return name.isprintable() and not {'', '.', '..'} & {*parts} and not set('\\:') & {*name}
 
 # %% ../../nbs/sprite/01_data.ipynb #b5207a95
-def _bad_row(r):
+def _bad_row(d):
     "What is wrong with a line of a manifest, or None"
-    if len(r) != len(COLUMNS): return f'{len(r)} fields; expected {len(COLUMNS)}'
-    d = dict(zip(COLUMNS, r))
     for k in _ints:
         if not re.fullmatch('-?[0-9]{1,6}', d[k]):
             return f'{k}: expected a whole number; got {d[k]!r}'
@@ -167,35 +166,15 @@ def _bad_row(r):
     if empty: return f"{', '.join(empty)}: empty"
     if not _is_plain(d['family']): return f"family: expected a path such as rats/rat; got {d['family']!r}"
 
-# %% ../../nbs/sprite/01_data.ipynb #911c2b53
-_most = 1 << 26   # bytes of a manifest
-
-def _manifest_text(path):
-    "The text of a manifest, unpacked"
-    try:
-        with (gzip.open if path.suffix == '.gz' else open)(path, 'rb') as f:
-            return read_limited(f, _most, str(path)).decode()
-    except DataError: raise
-    except (OSError, EOFError, ValueError, zlib.error) as e:
-        raise DataError(f'{path}: cannot be read as a manifest ({e})') from None
-
 # %% ../../nbs/sprite/01_data.ipynb #911c2b54
 def read_manifest(
     path, # `.csv`, or `.csv.gz`
 ) -> pd.DataFrame:
     "Read a table of sprites and check every line"
-    path = Path(path)
-    lines = csv.reader(io.StringIO(_manifest_text(path), newline=''))
     rows = []
-    try:
-        head = next(lines, [])
-        if head != COLUMNS:
-            got = plain(', '.join(head))[:200]
-            raise DataError(f"{path}: columns {got}; expected {', '.join(COLUMNS)}")
-        for r in lines:
-            if why := _bad_row(r): raise DataError(f'{path}, line {lines.line_num}: {why}')
-            rows.append([int(v) if k in _ints else v for k,v in zip(COLUMNS, r)])
-    except csv.Error as e: raise DataError(f'{path}, line {lines.line_num}: {e}') from None
+    for where,d in csv_rows(path, COLUMNS, 64):
+        if why := _bad_row(d): raise DataError(f'{path}: {where}: {why}')
+        rows.append([int(d[k]) if k in _ints else d[k] for k in COLUMNS])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 # %% ../../nbs/sprite/01_data.ipynb #e230254d

@@ -6,7 +6,7 @@
 __all__ = ['KEYS', 'Page', 'pages_of', 'style_pages', 'Review', 'page_html', 'labeller', 'contact_sheet', 'read_corrections']
 
 # %% ../../nbs/sprite/07_labeller.ipynb #c978ebcf
-import csv, html, io, json, re
+import html, io, json, re
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from PIL import Image
 
 from .clean import HAND, by_hand, decide, suggest_classes
 from ..core import DataError, atomic_write, bundled, check_range
+from ..data import csv_rows
 from ..images import data_url
 from .data import alpha_box, shrink, write_manifest
 
@@ -270,17 +271,16 @@ def contact_sheet(
     with atomic_write(path) as f: f.write_text(text, encoding='utf-8')
 
 # %% ../../nbs/sprite/07_labeller.ipynb #f4b7a85e
-_corrected = ['file', 'sha256', 'decision', 'label']
+_corrected = ('file', 'sha256', 'decision', 'label')
 
-def _check_correction(row, where, known):
+def _check_correction(d, where, known):
     "A line of corrections, or an error"
-    if len(row) != 4: raise DataError(f'{where}: {len(row)} fields; expected 4')
-    file,sha,decision,_ = row
-    if known.get(file) != sha:
+    file = d['file']
+    if known.get(file) != d['sha256']:
         was = 'another picture than' if file in known else 'not'
         raise DataError(f'{where}: {file}: {was} in the table')
-    if decision not in ('keep', 'drop'):
-        raise DataError(f"{where}: decision: expected 'keep' or 'drop'; got {decision!r}")
+    if d['decision'] not in ('keep', 'drop'):
+        raise DataError(f"{where}: decision: expected 'keep' or 'drop'; got {d['decision']!r}")
 
 # %% ../../nbs/sprite/07_labeller.ipynb #6bd29a6c
 def read_corrections(
@@ -288,17 +288,9 @@ def read_corrections(
     table,# The table that the sheet was made of
 ) -> pd.DataFrame:
     "The table with the corrections in it, as decisions by hand"
-    try: text = Path(path).read_text(encoding='utf-8-sig')
-    except (OSError, ValueError) as e:
-        raise DataError(f'{path}: cannot be read as corrections ({e})') from None
-    lines = csv.reader(io.StringIO(text, newline=''))
-    head = next(lines, [])
-    if head != _corrected:
-        raise DataError(f"{path}: columns {', '.join(head)}; expected {', '.join(_corrected)}")
     t = table.reset_index(drop=True)
     known = dict(zip(t.file, t.sha256))
-    for r in lines:
-        _check_correction(r, f'{path}, line {lines.line_num}', known)
-        file,_,decision,label = r
-        t = decide(t, file, decision, 'corrected', label.strip())
+    for where,d in csv_rows(path, _corrected):
+        _check_correction(d, f'{path}: {where}', known)
+        t = decide(t, d['file'], d['decision'], 'corrected', d['label'].strip())
     return t
