@@ -521,7 +521,7 @@ def write_graphs(
 ) -> list:
     "Export the networks through which a drawing goes, without weights; returns the files"
     path = Path(path)
-    owners = {t.data_ptr():k for k,t in model.tensors().items() if t.is_floating_point() and t.numel()}
+    owners = {t.data_ptr():k for k,t in model.tensors().items() if hasattr(t, 'data_ptr') and t.numel()}
     notes = dict(weights=_open(path, 'weights')[0].metadata()['digest'])
     files = []
     for name,g in model.graphs().items():
