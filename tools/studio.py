@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ONNX = ROOT/'data/onnx'
 MODELS = dict(match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel',
-              frames='mario_dcgan:FrameModel')   # by the name of the weights
+              frames='mario_dcgan:FrameModel', monsters='monsters:MonsterModel')   # by name of the weights
 
 sys.path.insert(0, str(ROOT))
 
