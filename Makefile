@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check digest abuse lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check studio digest abuse lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -52,6 +52,9 @@ classroom: env-dev ## Write exercises for students into out/classroom/, and chec
 
 data: env-dev ## Make the bundled data in data/ again
 	@$(PY) tools/make_data.py
+
+studio: env-dev ## Export the networks that drawings go through, for use without PyTorch
+	@$(PY) tools/studio.py
 
 notebooks: env-dev export ## Run every notebook and save its outputs (SLOW=1: slow cells too)
 	@$(PY) tools/test.py --save

@@ -21,10 +21,11 @@ from fastcore.basics import patch
 from torch import nn
 
 from .batches import noise, numbered_generator
-from .core import ConfigError, DataError, check_range, few_threads, fixed_rng, normal, opt, pick_seed
+from .core import ConfigError, DataError, check_range, fixed_rng, normal, opt, pick_seed
 from .core import stream as stream_seed
 from .data import LABELS, RATE, validate_match, write_match
-from .io import SavedModel, WeightsInfo, digest, fill, part, prefixed
+from .io import Graph, SavedModel, WeightsInfo, digest, fill, part, prefixed
+from .light import frozen, run_net
 from .lstm import LSTMConfig, NextAction, balance, gait_traits, train_next_action
 from .match.plan import K, Traits, draw_plan, fit_traits
 from .train import Run, TrainConfig, relativistic_loss, r1_r2_penalty
@@ -389,15 +390,16 @@ class MatchModel(SavedModel):
     "All that makes matches: traits of each player, the next action, the generator of the signal"
     kind = 'match'
     config = CGANConfig
+    drawn = 'waves',
     def __init__(self,
         traits:dict,          # `{player: Traits}`
         following:NextAction, # Picks the actions
-        gen:WaveGen,          # Makes the waves
+        gen:WaveGen,          # Makes the waves; or an `OnnxNet` that does
         info:WeightsInfo,     # What it was trained on
     ):
         self.traits = traits
         self.following = following
-        self.gen = gen.cpu().eval().requires_grad_(False)
+        self.gen = frozen(gen)
         self.info = info
         self.players = list(traits)
         low,high = info.notes['range']
@@ -411,16 +413,27 @@ class MatchModel(SavedModel):
         return ts
 
     @classmethod
-    def build(cls, cfg, tensors, info):
+    def build(cls, cfg, tensors, info, nets=None):
         names = info.notes['players']
         first = WeightsInfo(**info.notes['following'])
         next_cfg = LSTMConfig.from_dict(first.config)
         following = NextAction.build(next_cfg, part(tensors, 'next.'), first)
-        gen = WaveGen(K + len(names) + 6, cfg)
-        fill(gen, part(tensors, 'gen.'))
+        if nets:
+            gen = nets['waves']
+            gen.sample_noise = cfg.sample_noise
+            gen.gait_noise = cfg.gait_noise
+        else:
+            gen = WaveGen(K + len(names) + 6, cfg)
+            fill(gen, part(tensors, 'gen.'))
         arrays = [part(tensors, f'traits.{i}.') for i in range(len(names))]
-        traits = {n:Traits({k:v.numpy() for k,v in a.items()}) for n,a in zip(names, arrays)}
+        traits = {n:Traits({k:np.asarray(v) for k,v in a.items()}) for n,a in zip(names, arrays)}
         return cls(traits, following, gen, info)
+
+    def graphs(self):
+        x = torch.zeros(1, self.gen.stem.in_channels - 1, 500)
+        cond,z = x.split([K + len(self.players) + 6, self.gen.sample_noise + self.gen.gait_noise], 1)
+        inputs = dict(cond=cond, mask=torch.ones(1, 500), z=z)
+        return dict(waves=Graph(self.gen, inputs, dict(cond={2:'t'}, mask={1:'t'}, z={2:'t'})))
 
 # %% ../nbs/10_cgan.ipynb #f216691a
 def train_match(
@@ -480,21 +493,21 @@ def make_waves(
     "The waves of any number of gaits, one pass over all samples"
     N = len(gait)
     seed = pick_seed(seed)
-    fresh = torch.from_numpy(normal(seed, 'match/samples', N, gen.sample_noise).T)
-    each = torch.from_numpy(normal(seed, 'match/gaits', int(gait[-1]) + 1, gen.gait_noise).T)
-    c = torch.from_numpy(c)
-    gait = torch.from_numpy(gait)
+    fresh = normal(seed, 'match/samples', N, gen.sample_noise).T
+    each = normal(seed, 'match/gaits', int(gait[-1]) + 1, gen.gait_noise).T
     out = np.empty(N, np.float32)
-    with few_threads(), torch.inference_mode():
-        for s in range(0, N, piece):
-            a = max(s - REACH, 0)
-            b = min(s + piece + REACH, N)
-            z = torch.cat([fresh[:,a:b], each[:,gait[a:b]]])
-            x = (o[None] for o in (c[:,a:b], torch.ones(b - a), z))
-            room = s + piece + REACH - b        # so that all pieces are of one length, and round alike
-            wave = gen(*(F.pad(o, (0, room)) for o in x))[0]
-            out[s:s+piece] = wave[s-a:s-a+piece][:N-s]
+    for s in range(0, N, piece):
+        a = max(s - REACH, 0)
+        b = min(s + piece + REACH, N)
+        size = s + piece + REACH - a            # so that all pieces are of one length, and round alike
+        z = np.concatenate([fresh[:,a:b], each[:,gait[a:b]]])
+        wave = run_net(gen, *(_padded(o, size) for o in (c[:,a:b], np.ones(b - a, np.float32), z)))[0]
+        out[s:s+piece] = wave[s-a:s-a+piece][:N-s]
     return out
+
+def _padded(a, size):
+    "A batch of one: `a` with zeros behind it, up to `size` samples"
+    return np.pad(a, [(0, 0)]*(a.ndim - 1) + [(0, size - a.shape[-1])])[None]
 
 # %% ../nbs/10_cgan.ipynb #be84aeab
 @patch

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['file_sha256', 'digest', 'write_tensors', 'read_record', 'read_tensors', 'WeightsInfo', 'save_weights', 'load_weights',
-           'fill', 'prefixed', 'part', 'SavedModel', 'Renames', 'convert_file', 'write_onnx', 'bundled_weights']
+           'fill', 'prefixed', 'part', 'SavedModel', 'Renames', 'convert_file', 'write_onnx', 'Graph', 'write_graphs',
+           'read_graphs', 'bundled_weights']
 
 # %% ../nbs/01a_io.ipynb #1d50f5dd
 import hashlib, json, math, re
@@ -13,11 +14,13 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from reprlib import repr as _brief
+from typing import NamedTuple
 
 import numpy as np
 
 from .core import (ConfigError, DataError, GamegenError, WeightsError, _did_you_mean,
                           atomic_write, bundled, check_path, fixed_rng)
+from .light import MissingTorch, OnnxNet, is_light
 
 # %% ../nbs/01a_io.ipynb #63bb6d0b
 def _add_file(h, path):
@@ -53,10 +56,17 @@ _old_formats = ('gamegen-1',)
 
 def _content(ts, text):
     "Fingerprint of tensors and record text; bytes, since NumPy has no bfloat16"
-    import torch
     parts = [text]
-    for k in sorted(ts): parts += [f'{k}{ts[k].dtype}', ts[k].reshape(-1).view(torch.uint8).numpy()]
+    for k in sorted(ts):
+        dtype,raw = _raw(ts[k])
+        parts += [f'{k}{dtype}', raw]
     return digest(*parts)
+
+def _raw(t):
+    "The type of a tensor or an array, as PyTorch calls it, and its bytes"
+    if isinstance(t, np.ndarray): return f'torch.{t.dtype.name}', t.reshape(-1).view(np.uint8)
+    import torch
+    return t.dtype, t.reshape(-1).view(torch.uint8).numpy()
 
 def write_tensors(
     path,           # File to write, `.safetensors`
@@ -96,7 +106,7 @@ def _open(path, kind, formats=(_format,)):
     want = f'expected a gamegen {kind} file (safetensors)'
     _refuse_foreign(path, want)
     try:
-        f = safe_open(path, 'pt')
+        f = safe_open(path, 'np' if is_light() else 'pt')
         meta = f.metadata() or {}
     except (SafetensorError, OSError, ValueError) as e:
         raise WeightsError(f'{path}: truncated or not a safetensors file ({e}); {want}') from None
@@ -186,7 +196,9 @@ _words = {str:'plain text', dict:'an object', int:'a whole number'}
 def _check_finite(ts, path):
     "A `WeightsError` for weights that no training ends with"
     for k,v in ts.items():
-        if v.is_complex() or not v.isfinite().all():
+        if isinstance(v, np.ndarray): ok = v.dtype.kind != 'c' and np.isfinite(v).all()
+        else: ok = not v.is_complex() and v.isfinite().all()
+        if not ok:
             raise WeightsError(f'{path}: {k} holds numbers that are not finite; expected weights')
 
 # %% ../nbs/01a_io.ipynb #7e9bf514
@@ -252,6 +264,7 @@ class SavedModel:
     config = None  # Class of the settings
     half = False   # Are floating-point tensors stored in 16 bits?
     shipped = '{kind}{name}.safetensors'  # Below `data/weights`; `name` where several ship
+    drawn = ()     # Names of the `graphs` without which it does not draw
     def tensors(self) -> dict:
         "`{name: tensor}`, all that `build` needs"
         raise NotImplementedError
@@ -260,9 +273,13 @@ class SavedModel:
         cfg,              # Settings
         tensors:dict,     # As `tensors` gave them
         info:WeightsInfo, # The record
+        nets=None,        # The `graphs` as `OnnxNet`s, where `drawn` asks for any and PyTorch is missing
     ):
-        "The model from what a file holds"
+        "The model from what a file holds; without PyTorch the tensors are arrays"
         raise NotImplementedError
+    def graphs(self) -> dict:
+        "`{name: Graph}`, the networks through which a drawing goes"
+        return {}
 
     def save(self,
         path,           # `.safetensors` file
@@ -302,18 +319,29 @@ def _limited(most):
     finally:
         for o in hooks: o.remove()
 
+def _built(cls, path, ts, info):
+    cfg = cls.config.from_dict(info.config, where='config')
+    if is_light():
+        nets = dict(nets=read_graphs(path, ts, cls.drawn)) if cls.drawn else {}
+        return cls.build(cfg, ts, info, **nets)
+    most = 10**6 + 4*sum(o.numel() for o in ts.values())
+    with fixed_rng(0), _limited(most): return cls.build(cfg, ts, info)
+
 def _build(cls, path):
     "The model in the file at `path`"
-    import torch
     ts,info = load_weights(path, model=cls.kind)
-    if cls.half: ts = {k:v.float() if v.dtype == torch.float16 else v for k,v in ts.items()}
-    try:
-        cfg = cls.config.from_dict(info.config, where='config')
-        most = 10**6 + 4*sum(o.numel() for o in ts.values())
-        with fixed_rng(0), _limited(most): return cls.build(cfg, ts, info)
+    if cls.half: ts = {k:_widened(v) for k,v in ts.items()}
+    try: return _built(cls, path, ts, info)
+    except MissingTorch: raise
     except GamegenError as e: raise WeightsError(f'{path}: {e}') from None
     except Exception as e:         # settings and notes can be anything
         raise WeightsError(f'{path}: its record lacks what a {cls.kind} model needs ({e!r})') from e
+
+def _widened(t):
+    "A tensor or an array in half precision as one in full"
+    if isinstance(t, np.ndarray): return t.astype(np.float32) if t.dtype == np.float16 else t
+    import torch
+    return t.float() if t.dtype == torch.float16 else t
 
 @lru_cache
 def _bundled_model(cls, name):
@@ -419,6 +447,27 @@ def _forget(graph):
     for o in (*graph.node, *graph.input, *graph.output, *graph.value_info):
         for k in ('doc_string', 'metadata_props'): o.ClearField(k)
 
+def _leave_out(graph, weights):
+    "Leave out the weights that another file holds; returns their names there, which they get here too"
+    from onnx import TensorProto
+    there = {w.name:weights[w.name] for w in graph.initializer if w.name in weights}
+    for w in graph.initializer:
+        if w.name not in there: continue
+        w.name = there[w.name]
+        w.ClearField('raw_data')
+        w.data_location = TensorProto.EXTERNAL
+        w.external_data.add(key='location', value='weights.safetensors')
+    for o in graph.node:
+        for i,name in enumerate(o.input): o.input[i] = there.get(name, name)
+    return list(there.values())
+
+def _open_axes(inputs, axes):
+    "What `torch.export` is told of the axes that may be of any length"
+    from torch.export import Dim
+    axes = {k:{0:'n'} for k in inputs} if axes is None else axes
+    dims = {o:Dim(o, min=1, max=2**20) for v in axes.values() for o in v.values()}
+    return tuple({i:dims[o] for i,o in axes.get(k, {}).items()} for k in inputs)
+
 def _free_rows(graph):
     "Call every open axis `n`"
     for v in (*graph.input, *graph.output):
@@ -432,6 +481,9 @@ def write_onnx(
     inputs:dict,    # An example of each by name, two rows or more; their rows belong together
     outputs,        # Names of what the module returns
     overwrite=True, # May a file that is there be replaced?
+    axes=None,      # `{input: {axis: name}}` of the open ones; the first of each when None
+    weights=None,   # `{name in the net: tensor of a safetensors file}`, which the file then leaves out
+    notes=None,     # Text by name, to write into the file
 ):
     "Write a module for other programs"
     import warnings
@@ -441,17 +493,64 @@ def write_onnx(
     except ImportError:
         how = 'pip install onnx onnxscript'
         raise DataError(f'onnxscript: not installed; the export needs it ({how})') from None
-    shapes = ({0:torch.export.Dim('n', min=1, max=4096)},)*len(inputs)
-    names = dict(input_names=list(inputs), output_names=list(outputs))
+    how = dict(input_names=list(inputs), output_names=list(outputs), optimize=weights is None)
     with atomic_write(path, overwrite) as f, warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=shapes, strict=True)
-        torch.onnx.export(ep, (), str(f), **names, external_data=False, verbose=False)
+        ep = torch.export.export(net, tuple(inputs.values()), dynamic_shapes=_open_axes(inputs, axes),
+                                 strict=True)
+        torch.onnx.export(ep, (), str(f), **how, external_data=False, verbose=False)
         model = onnx.load(f)
         _forget(model.graph)
-        _halve(model.graph)
-        _free_rows(model.graph)
-        onnx.save(model, f)
+        if axes is None: _free_rows(model.graph)
+        if weights is None: _halve(model.graph)
+        else: notes = dict(notes or {}, tensors=json.dumps(_leave_out(model.graph, weights)))
+        onnx.helper.set_model_props(model, notes or {})
+        f.write_bytes(model.SerializeToString())
+
+# %% ../nbs/01a_io.ipynb #1866da67
+class Graph(NamedTuple):
+    "A network through which a drawing goes"
+    net:object     # Module; its parameters are tensors of the model
+    inputs:dict    # An example of each input by name, of another length along each open axis
+    axes:dict=None # See `write_onnx`
+
+def write_graphs(
+    model, # A `SavedModel` with `graphs`
+    path,  # Its weights, `NAME.safetensors`; the graphs become `NAME.GRAPH.onnx`
+    folder=None, # Where to; beside the weights when None
+) -> list:
+    "Export the networks through which a drawing goes, without weights; returns the files"
+    path = Path(path)
+    owners = {t.data_ptr():k for k,t in model.tensors().items() if hasattr(t, 'data_ptr') and t.numel()}
+    notes = dict(weights=_open(path, 'weights')[0].metadata()['digest'])
+    files = []
+    for name,g in model.graphs().items():
+        own = g.net.state_dict().items()
+        names = {k:owners[t.data_ptr()] for k,t in own if t.numel() and t.data_ptr() in owners}
+        files.append(Path(folder or path.parent)/f'{path.stem}.{name}.onnx')
+        write_onnx(files[-1], g.net, g.inputs, [], axes=g.axes, weights=names, notes=notes)
+    return files
+
+def _graph_folder(path):
+    "Where the graphs of weights are: beside them, or in a folder of their own for those that ship"
+    return bundled('onnx') if path.parent == bundled('weights') else path.parent
+
+def read_graphs(
+    path,    # Weights, `NAME.safetensors`
+    tensors, # Its arrays
+    wanted,  # Names of graphs that have to be there
+) -> dict:
+    "The networks that `write_graphs` wrote, as `{name: OnnxNet}`"
+    path = Path(path)
+    own = _open(path, 'weights')[0].metadata()['digest']
+    nets = {}
+    for o in wanted:
+        file = _graph_folder(path)/f'{path.stem}.{o}.onnx'
+        if not file.exists(): raise MissingTorch(f'{path}: no {file.name} in {file.parent}; without it')
+        nets[o] = OnnxNet(file, tensors)
+        if nets[o].notes.get('weights') == own: continue
+        raise WeightsError(f'{file}: made of other weights than {path}; run `make studio`')
+    return nets
 
 # %% ../nbs/01a_io.ipynb #ac0b87e1
 _columns = ['file', 'model', 'parameters', 'step', 'seed', 'licence', 'mb']

@@ -21,6 +21,7 @@ from .batches import TensorLoader
 from .core import DataError, check_range, opt, pick_seed, seed_everything, stream
 from .data import LABELS, validate_match
 from .io import SavedModel, WeightsInfo, fill
+from .light import frozen, is_light
 from .train import Run, TrainConfig
 
 # %% ../nbs/20_lstm.ipynb #ed750ae8
@@ -245,16 +246,17 @@ class NextAction(SavedModel):
     kind = 'lstm'
     config = LSTMConfig
     def __init__(self,
-        net,             # A trained `NextNet`
+        net,             # A trained `NextNet`; or its tensors as arrays, with which it steps
         info:WeightsInfo,# What it is
     ):
-        self.net = net.cpu().eval().requires_grad_(False)
+        self.net = net if isinstance(net, dict) else frozen(net)
         self.info = info
         self._fold()
 
     def tensors(self): return self.net.state_dict()
     @classmethod
-    def build(cls, cfg, tensors, info):
+    def build(cls, cfg, tensors, info, nets=None):
+        if is_light(): return cls(tensors, info)
         net = NextNet(cfg)
         fill(net, tensors)
         return cls(net, info)
@@ -277,7 +279,8 @@ def _gate_weights(w, hidden):
 @patch
 def _fold(self:NextAction):
     "Weights as `step` needs them"
-    w = {k:v.detach().double().numpy() for k,v in self.net.state_dict().items()}
+    ts = self.net if isinstance(self.net, dict) else self.net.state_dict()
+    w = {k:np.asarray(v, float) for k,v in ts.items()}
     H = self.hidden = w['head.weight'].shape[1]
     ih,hh,bias = _gate_weights(w, H)
     direct = w['present.weight'].T

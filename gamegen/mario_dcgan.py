@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'grid_sizes', 'Up', 'Down', 'classic_gen',
            'classic_critic', 'gan_critic_loss', 'nonsaturating_loss', 'Gen', 'Critic', 'frame_nets', 'to_floats',
-           'critic_step', 'gen_step', 'to_bytes', 'FrameModel', 'frame_noise', 'generate_frames', 'FrameCopies',
-           'FrameScorer', 'cooldown', 'frames_trainer', 'train_frames']
+           'critic_step', 'gen_step', 'to_bytes', 'FrameBytes', 'FrameModel', 'frame_noise', 'generate_frames',
+           'FrameCopies', 'FrameScorer', 'cooldown', 'frames_trainer', 'train_frames']
 
 # %% ../nbs/40_mario_dcgan.ipynb #30f5fd19
 import math
@@ -20,11 +20,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import noise
-from .core import check_range, few_threads, fixed_rng, normal, opt, pick_seed
+from .core import check_range, fixed_rng, normal, opt, pick_seed
 from .features import image_features, kid_efflite0, thumbnails
 from .frame.data import frame_source, left_out
 from .frame.modern import Blur, StyledNorm, augment
-from .io import SavedModel, WeightsInfo, fill
+from .io import Graph, SavedModel, WeightsInfo, fill
+from .light import frozen, run_net
 from .metrics import copy_rate, nearest, prdc
 from .train import Run, TrainConfig, minibatch_std, r1_r2_penalty, relativistic_loss
 
@@ -276,31 +277,44 @@ def to_bytes(
     return x.add(1).mul(127.5).round().clamp(0, 255).byte()
 
 # %% ../nbs/40_mario_dcgan.ipynb #4ae29b6b
+class FrameBytes(nn.Module):
+    "Noise to frames as bytes"
+    def __init__(self, gen):
+        super().__init__()
+        self.gen = gen
+    def forward(self, z): return to_bytes(self.gen(z))
+
 class FrameModel(SavedModel):
     "A generator of frames, with the record of the run that made it"
     kind = 'frames'
     config = FramesConfig
     half = True
+    drawn = 'frames',
     def __init__(self,
-        gen,              # Noise to pictures in [-1,1]
+        gen,              # Noise to pictures in [-1,1]; None where `nets` are given
         info:WeightsInfo, # What it was trained on
+        nets=None,        # `graphs` as `OnnxNet`s
     ):
-        self.gen = gen.cpu().float().eval().requires_grad_(False)
+        self.gen = None if nets else frozen(gen)
         self.info = info
         self.cfg = FramesConfig.from_dict(info.config)
+        self.nets = nets or dict(frames=FrameBytes(self.gen))
     def tensors(self): return self.gen.state_dict()
     @classmethod
-    def build(cls, cfg, tensors, info):
+    def build(cls, cfg, tensors, info, nets=None):
+        if nets: return cls(None, info, nets)
         gen = frame_nets(cfg)['gen']
         fill(gen, tensors)
         return cls(gen, info)
+    def graphs(self):
+        return dict(frames=Graph(self.nets['frames'], dict(z=torch.randn(2, self.cfg.latent))))
     def draw(self,
         z,     # Noise `(n,latent)`
         bs=64, # At a time
-    ):
+    ) -> np.ndarray:
         "Frames as bytes `(n,channels,height,width)`"
-        with few_threads(), torch.inference_mode():
-            return torch.cat([to_bytes(self.gen(b)) for b in z.split(bs)])
+        parts = (z[i:i+bs] for i in range(0, len(z), bs))
+        return np.concatenate([run_net(self.nets['frames'], o) for o in parts])
 
 # %% ../nbs/40_mario_dcgan.ipynb #9e81447e
 def frame_noise(
@@ -308,19 +322,18 @@ def frame_noise(
     latent,        # Length of a vector
     seed=None,     # Same seed, same noise
     truncation=1., # Length of the noise, 0 to 2
-):
+) -> np.ndarray:
     "Noise for `n` frames; more of a seed begins with the same"
     check_range('n', n, 1, 100_000)
     check_range('truncation', truncation, 0, 2, whole=False)
-    z = normal(pick_seed(seed), 'frames/noise', n, latent)
-    return torch.from_numpy(z)*truncation
+    return normal(pick_seed(seed), 'frames/noise', n, latent)*np.float32(truncation)
 
 def generate_frames(
     n:int=16,       # How many, 1 to 100,000
     seed:int=None,  # Same seed, same frames; more of a seed begin with the same ones
     truncation=1.,  # Length of the noise, 0 to 2
     model=None,     # A `FrameModel`; the bundled one when None
-):
+) -> np.ndarray:
     "New frames as bytes `(n,channels,height,width)`"
     model = model or FrameModel.load()
     return model.draw(frame_noise(n, model.cfg.latent, seed, truncation))
@@ -344,6 +357,7 @@ class FrameCopies:
     def distances(self, frames):
         "Of each frame to the nearest known one, moved by up to a pixel each way"
         moves = product((-1, 0, 1), repeat=2)
+        frames = torch.as_tensor(frames)
         far = [nearest(thumbnails(frames.roll(o, (2, 3))), self.known) for o in moves]
         return np.min(far, axis=0)
 
@@ -371,7 +385,8 @@ class FrameScorer:
 
     def __call__(self, nets):
         gen = nets.avg('gen')
-        z = frame_noise(self.cfg.watch, self.cfg.latent, 0).to(next(gen.parameters()).device)
+        z = torch.from_numpy(frame_noise(self.cfg.watch, self.cfg.latent, 0))
+        z = z.to(next(gen.parameters()).device)
         return self.figures(torch.cat([to_bytes(gen(b)) for b in z.split(64)]).cpu())
 
 # %% ../nbs/40_mario_dcgan.ipynb #bd6676be
@@ -397,7 +412,7 @@ def _in_batches(cfg, n):
 def _sample(nets, latent):
     "Frames for a run's pictures"
     gen = nets.avg('gen')
-    return gen(frame_noise(64, latent, 1).to(next(gen.parameters()).device))
+    return gen(torch.from_numpy(frame_noise(64, latent, 1)).to(next(gen.parameters()).device))
 
 # %% ../nbs/40_mario_dcgan.ipynb #928cf3dd
 def frames_trainer(

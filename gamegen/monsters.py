@@ -6,8 +6,9 @@
 __all__ = ['AT_REST', 'StyleGANConfig', 'MonsterConfig', 'on_cpu', 'on_gpu', 'tiny', 'pixel_norm', 'feature_layer',
            'MappingNetwork', 'update_w_avg', 'truncate', 'StyleConv', 'ToRGBA', 'feature_counts', 'to_rgba', 'StyleGen',
            'ResBlock', 'StyleCritic', 'logistic_loss', 'path_lengths', 'path_length_penalty', 'ADA', 'ada_from',
-           'sample_latents', 'style_mixing', 'critic_step', 'gen_step', 'style_nets', 'adam', 'MonsterModel',
-           'monsters_trainer', 'monster_model', 'train_monsters', 'main', 'Monsters', 'generate_monsters']
+           'sample_latents', 'style_mixing', 'critic_step', 'gen_step', 'style_nets', 'adam', 'SpriteBytes',
+           'MonsterModel', 'monsters_trainer', 'monster_model', 'train_monsters', 'main', 'Monsters',
+           'generate_monsters']
 
 # %% ../nbs/60_monsters.ipynb #70e89c77
 import math, sys
@@ -24,9 +25,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import TensorLoader, mean_over_processes, noise, rank_world
-from .core import (ConfigError, DataError, WeightsError, check_range, few_threads, fixed_rng,
+from .core import (ConfigError, DataError, WeightsError, check_range, fixed_rng,
                           normal, opt, pick_seed, stream)
-from .io import SavedModel, WeightsInfo, fill, part, prefixed
+from .io import Graph, SavedModel, WeightsInfo, fill, part, prefixed
+from .light import frozen, run_net
 from .monster.ada import augment, expand_kinds
 from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, check_names,
                                   conditioning_features, monster_data, warm_start)
@@ -461,18 +463,30 @@ def adam(cfg:StyleGANConfig):
     return partial(torch.optim.Adam, betas=(cfg.beta1, cfg.beta2), eps=1e-8, fused=True)
 
 # %% ../nbs/60_monsters.ipynb #40781ce8
+class SpriteBytes(nn.Module):
+    "Latents, classes and truncations `(n,)` to sprites as bytes"
+    def __init__(self, gen):
+        super().__init__()
+        self.gen = gen
+    def forward(self, z, y, psi):
+        w = truncate(self.gen.mapping, self.gen.mapping(z, y), y, psi[:,None])
+        return to_bytes(self.gen.synthesis(self.gen.broadcast(w)))
+
 class MonsterModel(SavedModel):
     "A generator of monsters, what it was trained on, and how to tell a copy"
     kind,config,half = 'monsters',MonsterConfig,True
+    drawn = 'sprites',
     def __init__(self,
-        gen:StyleGen,      # The generator
+        gen:StyleGen,      # The generator; None where `nets` are given
         cfg:MonsterConfig, # Settings of the run
         info:WeightsInfo,  # What it was trained on; its notes hold the `names` of training sprites
         copies=None,       # A `CopyDetector`, where the run was scored
         critic=None,       # Tensors of the critic, to train on from
         sampler=None,      # A `LatentSampler`, with features of training sprites where `cfg` wants them
+        nets=None,         # `graphs` as `OnnxNet`s
     ):
-        self.gen = gen.cpu().float().eval().requires_grad_(False)
+        self.gen = None if nets else frozen(gen)
+        self.nets = nets or dict(sprites=SpriteBytes(self.gen))
         self.cfg = cfg
         self.info = info
         self.copies = copies
@@ -487,17 +501,22 @@ class MonsterModel(SavedModel):
         return ts
 
     @classmethod
-    def build(cls, cfg, tensors, info):
+    def build(cls, cfg, tensors, info, nets=None):
         if cfg.classes and len(cfg.labels) != cfg.classes:
             raise WeightsError(f'labels: {len(cfg.labels)}; expected {cfg.classes}')
-        gen = StyleGen(cfg)
-        fill(gen, part(tensors, 'gen.'))
+        gen = None if nets else StyleGen(cfg)
+        if gen: fill(gen, part(tensors, 'gen.'))
         copies = part(tensors, 'copies.')
         copies = CopyDetector.from_tensors(copies) if copies else None
         if copies: check_names(info.notes.get('names'), len(copies.train), 'names')
         features = part(tensors, 'features.')
         sampler = LatentSampler(cfg, features.get('rows'), features.get('y'))
-        return cls(gen, cfg, info, copies, part(tensors, 'critic.'), sampler)
+        return cls(gen, cfg, info, copies, part(tensors, 'critic.'), sampler, nets)
+
+    def graphs(self):
+        inputs = dict(z=torch.randn(2, self.cfg.latent + self.cfg.cond_features))
+        inputs |= dict(y=torch.zeros(2, dtype=torch.long), psi=torch.ones(2))
+        return dict(sprites=Graph(self.nets['sprites'], inputs))
 
 # %% ../nbs/60_monsters.ipynb #de600008
 @patch
@@ -517,11 +536,12 @@ def draw(self:MonsterModel,
     z,      # Latents, of its `sampler`
     y,      # Classes (n,)
     psi=1., # 1 leaves styles alone, 0 gives the typical one of the class
-):
+) -> np.ndarray:
     "Sprites, bytes (n,4,size,size)"
-    pairs = zip(z.split(1), y.split(1))
-    with few_threads(), torch.inference_mode():
-        return torch.cat([to_bytes(self.gen(a, b, psi)) for a,b in pairs])
+    z,y = np.asarray(z),np.asarray(y)
+    psi = np.full(1, psi, np.float32)
+    net = self.nets['sprites']
+    return np.concatenate([run_net(net, z[i:i+1], y[i:i+1], psi) for i in range(len(z))])
 
 # %% ../nbs/60_monsters.ipynb #d2c3558a
 def _sheet(x):
@@ -618,18 +638,18 @@ def main(
 # %% ../nbs/60_monsters.ipynb #5e9a9703
 class Monsters(NamedTuple):
     "Sprites, and what is known of each"
-    sprites:torch.Tensor      # Bytes (n,4,size,size)
+    sprites:np.ndarray        # Bytes (n,4,size,size)
     certificate:pd.DataFrame  # Class, seed, tries; nearest training sprite, how near
 
 def _classes_of(model, cls, seeds):
     "A class for each seed: those asked for in turn, else any"
     if cls is not None:
         ys = model.class_numbers(cls)
-        return torch.tensor([ys[i%len(ys)] for i in range(len(seeds))])
+        return np.array([ys[i%len(ys)] for i in range(len(seeds))], np.int64)
     def any_class(seed):
         rng = np.random.default_rng(stream(int(seed), 'monsters/class'))
         return int(rng.integers(len(model.classes)))
-    return torch.tensor([any_class(o) for o in seeds])
+    return np.array([any_class(o) for o in seeds], np.int64)
 
 def _certify(model, x):
     t = model.copies.certificate(x, model.info.notes['names'])
@@ -670,7 +690,7 @@ def generate_monsters(
     seeds = np.arange(n) + pick_seed(seed)
     y = _classes_of(model, cls, seeds)
     def draw(rows, k):
-        z = model.sampler(seeds[rows], y[rows], k)
+        z = model.sampler.arrays(seeds[rows], y[rows], k)
         return remove_specks(model.draw(z, y[rows], truncation))
     x = draw(np.arange(n), 0)
     t = pd.DataFrame(dict(cls=[model.classes[i] for i in y], seed=seeds, tries=1))

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['CRITIC_LOSSES', 'NOVEL', 'CreatureConfig', 'mlp', 'Rows', 'scaled_total', 'scaled_values', 'encode_condition',
-           'straight_through', 'gumbel_softmax', 'gumbel_sigmoid', 'Noise', 'RowNoise', 'CreatureGen',
-           'periodic_features', 'tie_features', 'critic_features', 'real_features', 'creature_critic', 'wgan_gp_loss',
-           'r3gan_loss', 'gen_loss', 'moments', 'moment_matching', 'real_and_fake', 'critic_step', 'gen_step',
-           'quick_score', 'creature_trainer', 'wgan_gp', 'relativistic', 'CreatureModel', 'train_creatures',
-           'known_combinations', 'draw_table', 'generate_creatures']
+           'straight_through', 'gumbel_softmax', 'gumbel_sigmoid', 'Noise', 'RowNoise', 'CreatureGen', 'GivenNoise',
+           'CategoryPass', 'NumberPass', 'periodic_features', 'tie_features', 'critic_features', 'real_features',
+           'creature_critic', 'wgan_gp_loss', 'r3gan_loss', 'gen_loss', 'moments', 'moment_matching', 'real_and_fake',
+           'critic_step', 'gen_step', 'quick_score', 'creature_trainer', 'wgan_gp', 'relativistic', 'CreatureModel',
+           'train_creatures', 'known_combinations', 'draw_rows', 'draw_table', 'generate_creatures']
 
 # %% ../nbs/30_pokemon_wgan.ipynb #3d357bc3
 import math
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .batches import TensorLoader, noise
-from .core import (ConfigError, WeightsError, bundled, check_range, few_threads, fixed_rng,
+from .core import (ConfigError, WeightsError, bundled, check_range, fixed_rng,
                           normal, opt, pick_seed, stream)
 from .creature.calibrate import calibrate_means, calibrate_shares
 from .creature.families import (creature_condition, creature_kinds, grow,
@@ -32,7 +33,8 @@ from .creature.families import (creature_condition, creature_kinds, grow,
 from .creature.names import invent_names
 from .creature.table import Codec, Schema, creature_schema, infer_schema, not_five
 from .data import COLUMNS, STATS, TYPES, read_creatures
-from .io import SavedModel, WeightsInfo, fill, part, prefixed
+from .io import Graph, SavedModel, WeightsInfo, fill, part, prefixed
+from .light import frozen, run_net
 from .train import Run, TrainConfig, gradient_penalty, r1_r2_penalty, relativistic_loss
 
 # %% ../nbs/30_pokemon_wgan.ipynb #f931fb84
@@ -156,16 +158,24 @@ class CreatureGen(nn.Module):
         scores,heaping,*logits = out.split([n+1, n, *self.schema.sizes], 1)
         heaped = self.draw_heaped(heaping, rand)
         hot = self.draw_categories(logits, cond, rand)
-        y = self.codec.inverse_transform(scores + torch.cat(hot, 1) @ self.category_bias)
-        total = torch.where(cond[:,-1:] > .5, total, self.round_total(y[:,n:], heaped, rand))
-        return self.share_out(y[:,:n], heaped, total, hot)
+        y,total = self.to_numbers(scores, hot, heaped, cond, total, rand)
+        return self.share_out(y, heaped, total, hot)
 
 # %% ../nbs/30_pokemon_wgan.ipynb #42b4c620
 @patch
+def to_numbers(self:CreatureGen, scores, hot, heaped, cond, total, rand):
+    "Continuous values of normal scores, and the total that they about add up to, whole"
+    y = self.codec.inverse_transform(scores + torch.cat(hot, 1) @ self.category_bias)
+    n = len(self.schema.nums)
+    total = torch.where(cond[:,-1:] > .5, total, self.round_total(y[:,n:], heaped, rand))
+    y = y[:,:n]
+    return self.codec.clamp(y*total/y.sum(1, keepdim=True).clamp(min=1.)), total
+
+@patch
 def share_out(self:CreatureGen, y, heaped, total, hot):
-    "Rows whose values are near `y` in shape, whole, and add up to the total"
-    y = self.codec.clamp(y*total/y.sum(1, keepdim=True).clamp(min=1.))
-    with torch.no_grad(): v = self.codec.settle(y, heaped, total[:,0].round())
+    "Rows whose values are near `y`, whole, and add up to the total"
+    with torch.no_grad(): whole = self.codec.settle(*(o.detach() for o in (y, heaped, total[:,0].round())))
+    v = torch.from_numpy(whole)
     still_heaped = straight_through((v % 5 == 0).float(), heaped)
     return Rows(self.codec.transform(y), still_heaped, straight_through(v, y), hot)
 
@@ -176,7 +186,7 @@ def draw_categories(self:CreatureGen, logits, cond, rand):
     *blocks,_,given = cond.split([*sizes, 1, len(sizes)+1], 1)
     hot = []
     for i,block in enumerate(blocks):
-        if given[:,i].all(): hot.append(block)
+        if not torch.compiler.is_exporting() and given[:,i].all(): hot.append(block)
         else:
             l = self.mask_equal(logits[i], i, hot, blocks)
             drawn = gumbel_softmax(l, self.cfg.temperature, rand.exponential(f'category {i}', l))
@@ -231,6 +241,39 @@ def draw(self:CreatureGen, codes, total, given, rand=Noise()) -> Rows:
         given = torch.cat([torch.ones_like(given[:,:-1]), given[:,-1:]], 1)
         cond = encode_condition(self.schema, codes, total, given)
     return self(cond, total, rand.normal('z', n, self.cfg.noise_dim), rand)
+
+# %% ../nbs/30_pokemon_wgan.ipynb #340e5798
+class GivenNoise(RowNoise):
+    "Noise that was drawn before, by name"
+    def __init__(self, arrays): self.arrays = arrays
+    def uniform(self, name, like): return self.arrays[name]
+
+class CategoryPass(nn.Module):
+    "Open categories `(n,columns)`; `u` is uniform noise for each value of each"
+    def __init__(self, gen):
+        super().__init__()
+        self.gen = gen
+    def forward(self, codes, total, given, z, u):
+        schema = self.gen.schema
+        parts = u.split(schema.sizes, 1)
+        rand = GivenNoise({f'category {i}':o for i,o in enumerate(parts)})
+        return self.gen.categories(encode_condition(schema, codes, total, given), z, rand)
+
+class NumberPass(nn.Module):
+    "Values `(n,columns)` of rows whose categories are given, which are heaped, and whole totals"
+    def __init__(self, gen):
+        super().__init__()
+        self.gen = gen
+    def forward(self, codes, total, given, z, heaped, all_heaped, round_total):
+        gen = self.gen
+        n = len(gen.schema.nums)
+        named = {'heaped':heaped, 'all heaped':all_heaped, 'round total':round_total}
+        rand = GivenNoise(named)
+        cond = encode_condition(gen.schema, codes, total, given)
+        scores,heaping = gen.net(torch.cat([cond, z], 1))[:,:2*n+1].split([n+1, n], 1)
+        heaped = gen.draw_heaped(heaping, rand)
+        y,total = gen.to_numbers(scores, gen.schema.one_hot(codes), heaped, cond, total, rand)
+        return y, heaped, total
 
 # %% ../nbs/30_pokemon_wgan.ipynb #154dbc34
 def periodic_features(t):
@@ -421,27 +464,44 @@ class CreatureModel(SavedModel):
     "A generator of rows, with what it takes to make creatures of them"
     kind = 'creatures'
     config = CreatureConfig
+    drawn = 'categories','numbers'
     def __init__(self,
         gen:CreatureGen,   # Makes the rows
         info:WeightsInfo,  # What it was trained on
         extra:dict=None,   # Tensors beside the network: combinations, growth of families
+        nets:dict=None,    # `graphs` as `OnnxNet`s, where `gen` is no network
     ):
-        self.gen = gen.cpu().eval().requires_grad_(False)
+        self.gen = gen if nets else frozen(gen)
         self.info = info
-        self.extra = extra or {}
+        self.extra = {k:np.asarray(o) for k,o in (extra or {}).items()}
         self.schema = gen.schema
+        self.nets = nets or dict(categories=CategoryPass(gen), numbers=NumberPass(gen))
 
     def tensors(self):
         codec = prefixed('codec.', self.gen.codec.tensors)
         return prefixed('gen.', self.gen) | codec | self.extra
 
     @classmethod
-    def build(cls, cfg, tensors, info):
+    def build(cls, cfg, tensors, info, nets=None):
         schema = Schema(**{k:info.notes[k] for k in ('cats', 'nums', 'total', 'unlike')})
-        gen = CreatureGen(cfg, schema, Codec(part(tensors, 'codec.')))
-        fill(gen, part(tensors, 'gen.'))
+        codec = Codec(part(tensors, 'codec.'))
+        if nets: gen = SimpleNamespace(cfg=cfg, schema=schema, codec=codec)
+        else:
+            gen = CreatureGen(cfg, schema, codec)
+            fill(gen, part(tensors, 'gen.'))
         heads = ('growth.', 'combinations')
-        return cls(gen, info, {k:o for k,o in tensors.items() if k.startswith(heads)})
+        return cls(gen, info, {k:o for k,o in tensors.items() if k.startswith(heads)}, nets)
+
+    def graphs(self):
+        n = 2
+        k = len(self.schema.nums)
+        shapes = dict(z=self.gen.cfg.noise_dim, heaped=k, all_heaped=1, round_total=1)
+        condition = dict(codes=torch.zeros(n, len(self.schema.cats), dtype=torch.long),
+                         total=torch.zeros(n, 1), given=torch.ones(n, len(self.schema.cats) + 1))
+        numbers = condition | {k:torch.full((n, o), .5) for k,o in shapes.items()}
+        categories = condition | dict(z=numbers['z'], u=torch.full((n, sum(self.schema.sizes)), .5))
+        return dict(categories=Graph(self.nets['categories'], categories),
+                    numbers=Graph(self.nets['numbers'], numbers))
 
 # %% ../nbs/30_pokemon_wgan.ipynb #5ea1fbd3
 def _record(df, schema):
@@ -507,7 +567,7 @@ def known_combinations(
     allowed, # `{column: values that are wanted}`
 ):
     "Categories that occur together in the data, in its shares, `(n,columns)`; None where none fits"
-    t = model.extra['combinations'].long().numpy()
+    t = model.extra['combinations'].astype(int)
     for i,(c,values) in enumerate(model.schema.cats.items()):
         if c not in allowed: continue
         wanted = [values.index(v) for v in allowed[c] if v in values]
@@ -517,7 +577,7 @@ def known_combinations(
     size = 1024           # rows come in blocks, each spread evenly over the data
     blocks = [(rng.permutation(size) + rng.random())/size for _ in range(0, n, size)]
     at = np.searchsorted(ends, np.concatenate(blocks)[:n]*ends[-1], side='right')
-    return torch.as_tensor(t[at,:-1])
+    return t[at,:-1]
 
 # %% ../nbs/30_pokemon_wgan.ipynb #ad636522
 def _allowed(schema, condition):
@@ -534,18 +594,47 @@ def _choose_categories(model, n, allowed, seed, novel):
     "Categories `(n,columns)`, and which are given `(n,columns+1)`: those of known combinations"
     def rng(what): return np.random.default_rng(stream(seed, f'creatures/{what}'))
     cats = model.schema.cats
-    codes = torch.zeros(n, len(cats), dtype=torch.long)
-    given = torch.zeros(n, len(cats)+1)
+    codes = np.zeros((n, len(cats)), np.int64)
+    given = np.zeros((n, len(cats)+1), np.float32)
     for i,(c,values) in enumerate(cats.items()):
         if c not in allowed: continue
-        codes[:,i] = torch.as_tensor(rng(c).choice([values.index(v) for v in allowed[c]], n))
+        codes[:,i] = rng(c).choice([values.index(v) for v in allowed[c]], n)
         given[:,i] = 1
     known = known_combinations(model, n, rng('combinations'), allowed)
     if known is None: return codes, given
-    use = torch.as_tensor(rng('novel').random(n) >= (0 if allowed else novel))
+    use = rng('novel').random(n) >= (0 if allowed else novel)
     codes[use] = known[use]
     given[use,:-1] = 1
     return codes, given
+
+# %% ../nbs/30_pokemon_wgan.ipynb #ad636523
+def _in_blocks(net, arrays, size=1024):
+    "Rows through a network, so many at a time"
+    parts = [run_net(net, *(a[i:i+size] for a in arrays)) for i in range(0, len(arrays[0]), size)]
+    if isinstance(parts[0], tuple): return [np.concatenate(o) for o in zip(*parts)]
+    return np.concatenate(parts)
+
+def draw_rows(
+    model:CreatureModel,
+    codes, total, given, # See `encode_condition`; arrays
+    seed,     # Same seed, same rows
+    z=None,   # Noise for the numbers `(n,noise_dim)`; of the seed when None
+) -> tuple:
+    "Whole numbers and categories, `(n,columns)` both"
+    n = len(codes)
+    dim = model.gen.cfg.noise_dim
+    def uniform(name, k):
+        rng = np.random.default_rng(stream(seed, f'creatures/{name}'))
+        return rng.random((n, k), dtype=np.float32)
+    if (given[:,:-1] < .5).any():
+        u = np.hstack([uniform(f'category {i}', k) for i,k in enumerate(model.schema.sizes)])
+        arrays = codes, total, given, normal(seed, 'creatures/first z', n, dim), u
+        codes = _in_blocks(model.nets['categories'], arrays)
+        given = np.hstack([np.ones_like(codes, np.float32), given[:,-1:]])
+    if z is None: z = normal(seed, 'creatures/z', n, dim)
+    noise = [uniform(*o) for o in (('heaped', len(model.schema.nums)), ('all heaped', 1), ('round total', 1))]
+    y,heaped,total = _in_blocks(model.nets['numbers'], (codes, total, given, z, *noise))
+    return model.gen.codec.settle(y, heaped, total[:,0].round()), codes
 
 # %% ../nbs/30_pokemon_wgan.ipynb #e059d17f
 def _fit_to_total(model, n, total, allowed, seed, novel):
@@ -553,11 +642,10 @@ def _fit_to_total(model, n, total, allowed, seed, novel):
     pool = 4096
     seed = stream(seed, 'creatures/pool')
     codes,given = _choose_categories(model, pool, allowed, seed, novel)
-    rows = model.gen.draw(codes, torch.zeros(pool, 1), given, RowNoise(seed))
-    off = (rows.values.sum(1) - total).abs()
-    near = off.argsort(stable=True)[:pool//32]
+    values,codes = draw_rows(model, codes, np.zeros((pool, 1), np.float32), given, seed)
+    near = np.abs(values.sum(1) - total).argsort(kind='stable')[:pool//32]
     rng = np.random.default_rng(stream(seed, 'creatures/which'))
-    return rows.codes[near][rng.integers(len(near), size=n)]
+    return codes[near][rng.integers(len(near), size=n)]
 
 # %% ../nbs/30_pokemon_wgan.ipynb #3015870f
 def draw_table(
@@ -574,14 +662,13 @@ def draw_table(
     total = condition.pop('total', None)
     allowed = _allowed(model.schema, condition)
     size = -(-n//16)*16          # sums round alike in batches of sixteen and more
-    with torch.no_grad(), few_threads():
-        codes,given = _choose_categories(model, size, allowed, seed, novel)
-        if total is not None:
-            codes = _fit_to_total(model, size, total, allowed, seed, novel)
-            given = torch.ones_like(given)
-        totals = torch.full((size, 1), float(total or 0))
-        rows = model.gen.draw(codes, totals, given, RowNoise(seed))
-    return model.schema.frame(rows.values[:n], rows.codes[:n].numpy())
+    codes,given = _choose_categories(model, size, allowed, seed, novel)
+    if total is not None:
+        codes = _fit_to_total(model, size, total, allowed, seed, novel)
+        given = np.ones_like(given)
+    totals = np.full((size, 1), total or 0, np.float32)
+    values,codes = draw_rows(model, codes, totals, given, seed)
+    return model.schema.frame(values[:n], codes[:n])
 
 # %% ../nbs/30_pokemon_wgan.ipynb #a5019419
 def generate_creatures(

@@ -416,6 +416,11 @@ def check_light():
                        f'print(*(o for o in {HEAVY} if o in sys.modules))')
     return [error] if error else [f'importing them imports {o}' for o in out.split()]
 
+def check_graphs():
+    "the graphs in data/onnx, by which drawing does without PyTorch, are those of data/weights"
+    from studio import wrong_graphs
+    return [f'{o}; `make studio` writes them' for o in wrong_graphs()]
+
 STREAMS = """
 import sys
 import gamegen.core as core

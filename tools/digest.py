@@ -413,7 +413,7 @@ def sheet(cycles):
 def animated():
     from gamegen.monster.animate import MOTIONS, animate
     from gamegen.monsters import generate_monsters
-    sprites = generate_monsters(2, seed=5, certify=False).sprites.numpy()
+    sprites = generate_monsters(2, seed=5, certify=False).sprites
     def motions(i): return {o:animate(sprites[i], o, seed=i) for o in MOTIONS}
     return {f'monster {i}':sheet(motions(i)) for i in range(len(sprites))}
 

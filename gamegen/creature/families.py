@@ -12,7 +12,6 @@ from itertools import count
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ..core import ConfigError, atomic_write, bundled, check_range, stream
 from ..data import COLUMNS, STATS, TYPES, creatures_from_pokedex, read_creatures
@@ -200,13 +199,12 @@ def _growth_draws(n, moments, seed):
 
 def _earlier(last, ratios, codec):
     "Statistics `(n,6)` of an earlier stage, whole numbers heaped as those of the last one"
-    v = torch.tensor(last[list(STATS)].to_numpy(), dtype=torch.float32)
-    y = torch.maximum(v*torch.tensor(np.exp(ratios)).float().clamp(max=1.), codec.lo)
-    heaped = (v % 5 == 0).float()
+    v = last[list(STATS)].to_numpy(np.float32)
+    y = np.maximum(v*np.minimum(np.exp(ratios).astype(np.float32), 1), np.asarray(codec.lo))
+    heaped = v % 5 == 0
     total = y.sum(1)
-    all_heaped = (heaped > .5).all(1)
-    total = torch.where(all_heaped, (total/5).round()*5, total.round())
-    return codec.settle(y, heaped, total).int()
+    total = np.where(heaped.all(1), (total/5).round()*5, total.round())
+    return codec.settle(y, heaped, total).astype(np.int32)
 
 # %% ../../nbs/creature/05_families.ipynb #05e7e735
 def grow(
@@ -220,6 +218,6 @@ def grow(
     parts = []
     for k in (0, 1):
         v = _earlier(last, ratios[:,k], codec)
-        stats = {c:v[:,i].numpy() for i,c in enumerate(STATS)}
-        parts.append(last.assign(**stats, BST=v.sum(1).int().numpy()))
+        stats = {c:v[:,i] for i,c in enumerate(STATS)}
+        parts.append(last.assign(**stats, BST=v.sum(1, dtype=np.int32)))
     return pd.concat([*parts, last]).sort_index(kind='stable').reset_index(drop=True)

@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from ..core import DataError
 from ..data import COLUMNS, STATS, TYPES, open_text, read_creatures
+from ..light import is_light
 
 # %% ../../nbs/creature/01_table.ipynb #1fa20106
 def interp(
@@ -26,7 +27,9 @@ def interp(
     xs = xs[:x.shape[1]]
     ys = ys[:x.shape[1]]
     x = x.T.contiguous()
-    i = torch.searchsorted(xs, x.detach()).clamp(1, xs.shape[1]-1)
+    if torch.compiler.is_exporting(): i = (xs[:,None] < x[...,None]).sum(2)    # which ONNX can do
+    else: i = torch.searchsorted(xs, x.detach())
+    i = i.clamp(1, xs.shape[1]-1)
     left = xs.gather(1, i-1)
     right = xs.gather(1, i)
     low = ys.gather(1, i-1)
@@ -89,7 +92,8 @@ class Codec:
 def _stacked(rows):
     "Rows of different lengths as one tensor, their last number repeated"
     longest = max(map(len, rows))
-    return torch.stack([torch.cat([t, t[-1:].expand(longest - len(t))]) for t in rows])
+    padded = [np.pad(np.asarray(t), (0, longest - len(t)), mode='edge') for t in rows]
+    return np.stack(padded) if is_light() else torch.from_numpy(np.stack(padded))
 
 # %% ../../nbs/creature/01_table.ipynb #5bb09000
 @patch
@@ -110,17 +114,16 @@ def clamp(self:Codec, y):
 # %% ../../nbs/creature/01_table.ipynb #5fb573f0
 def not_five(y):
     "The nearest whole numbers that are no multiples of five"
+    where = np.where if isinstance(y, np.ndarray) else torch.where
     near = y.round()
-    return torch.where(near % 5 == 0, torch.where(y > near, near + 1, near - 1), near)
+    return where(near % 5 == 0, where(y > near, near + 1, near - 1), near)
 
 @patch
 def rounded(self:Codec, y, heaped):
-    "The nearest multiples of five, or other whole numbers, in range"
-    five = (y/5).round()*5
-    low = (self.lo/5).ceil()*5
-    high = (self.hi/5).floor()*5
-    five = torch.minimum(torch.maximum(five, low), high)
-    return self.clamp(torch.where(heaped > .5, five, not_five(y)))   # a range may hold no multiple
+    "The nearest multiples of five, or other whole numbers, in range; arrays"
+    lo,hi = np.asarray(self.lo),np.asarray(self.hi)
+    five = np.clip((y/5).round()*5, np.ceil(lo/5)*5, np.floor(hi/5)*5)
+    return np.clip(np.where(heaped > .5, five, not_five(y)), lo, hi)   # a range may hold no multiple
 
 # %% ../../nbs/creature/01_table.ipynb #3211f091
 @patch
@@ -128,36 +131,40 @@ def settle(self:Codec,
     y,      # Continuous values `(n,columns)`
     heaped, # Should they be multiples of five? `(n,columns)`
     total,  # What they should add up to, whole `(n,)`
-):
-    "Whole numbers near `y`, in range, that add up to `total`"
+) -> np.ndarray:
+    "Whole numbers near `y`, in range, that add up to `total`; takes tensors too"
+    y,heaped,total = map(np.asarray, (y, heaped, total))
     v = self.rounded(y, heaped)
     for it in range(400):
         missing = total - v.sum(1)
-        at = missing.nonzero()[:,0]
+        at = np.flatnonzero(missing)
         if not len(at): return v
         move,i = _best_move(self, v[at], y[at], heaped[at] > .5, missing[at,None], it)
-        v[at] = v[at].scatter_add(1, i, move)
+        v[at,i] += move
     return v
 
 # %% ../../nbs/creature/01_table.ipynb #c835b8d8
 def _best_move(codec, v, y, heaped, missing, it):
     "For each row the move of one value that serves best, and which value it is"
-    sign = missing.sign()
-    step = _step_sizes(heaped, missing.abs(), it)
+    size = np.abs(missing)
+    sign = np.sign(missing)
+    step = _step_sizes(heaped, size, it)
     new = v + sign*step
-    gain = (y - v)*sign - step/2 - 2*((new % 5 == 0) & ~heaped) - (step > missing.abs())*3.
+    one = np.float32(1)                        # keeps what follows in single precision
+    gain = (y - v)*sign - step/2 - 2*one*((new % 5 == 0) & ~heaped) - 3*one*(step > size)
     if it > 6:                                 # whatever it takes
-        turn = (torch.arange(v.shape[1]) + it) % v.shape[1]
-        gain = gain - 5*(heaped & (step % 5 != 0)) - .37*turn
-    gain = gain.masked_fill((new < codec.lo) | (new > codec.hi), -1e9)
-    i = gain.argmax(1, keepdim=True)
-    return torch.where(gain.gather(1, i) > -1e8, (sign*step).gather(1, i), 0.), i
+        turn = one*((np.arange(v.shape[1]) + it) % v.shape[1])
+        gain = gain - 5*one*(heaped & (step % 5 != 0)) - .37*turn
+    gain[(new < np.asarray(codec.lo)) | (new > np.asarray(codec.hi))] = -1e9
+    i = gain.argmax(1)
+    rows = np.arange(len(v))
+    return np.where(gain[rows,i] > -1e8, (sign*step)[rows,i], 0), i
 
 def _step_sizes(heaped, missing, it):
     "How far each value would move: fives for multiples of five, else what is missing, up to four"
-    big = (missing//30).clamp(min=1)           # far from the total, steps are larger
-    step = torch.where(heaped, 5*big, torch.minimum(missing, 4*big))
-    return torch.minimum(step, missing) if it > 6 else step
+    big = np.maximum(missing//30, 1)           # far from the total, steps are larger
+    step = np.where(heaped, 5*big, np.minimum(missing, 4*big))
+    return np.minimum(step, missing) if it > 6 else step
 
 # %% ../../nbs/creature/01_table.ipynb #6e74f59c
 @dataclass

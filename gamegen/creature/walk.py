@@ -8,11 +8,11 @@ __all__ = ['creature_walk']
 # %% ../../nbs/creature/07_walk.ipynb #f30cb5c8
 import math
 
+import numpy as np
 import pandas as pd
-import torch
 
 from ..core import check_range, normal, pick_seed
-from ..pokemon_wgan import CreatureModel, RowNoise, encode_condition
+from ..pokemon_wgan import CreatureModel, draw_rows
 
 # %% ../../nbs/creature/07_walk.ipynb #54536cd0
 def creature_walk(
@@ -27,16 +27,14 @@ def creature_walk(
     schema = model.schema
     seed = pick_seed(seed)
     ends = normal(seed, 'creatures/walk', 2, model.gen.cfg.noise_dim)
-    a,b = torch.from_numpy(ends)
-    t = torch.linspace(0, math.pi/2, steps)[:,None]
-    path = a*t.cos() + b*t.sin()
+    t = np.linspace(0, math.pi/2, steps, dtype=np.float32)[:,None]
+    path = ends[0]*np.cos(t) + ends[1]*np.sin(t)
     code = [values.index(o) for values,o in zip(schema.cats.values(), (type1, type2, kind))]
-    codes = torch.tensor([code]).expand(steps, -1)
-    given = torch.tensor([1., 1, 1, 0]).expand(steps, -1)
-    cond = encode_condition(schema, codes, torch.zeros(steps, 1), given)
+    code = np.array([code])
+    given = np.array([[1, 1, 1, 0]], np.float32)
+    nothing = np.zeros((1, 1), np.float32)
     rows = []
-    with torch.no_grad():
-        for c,z in zip(cond, path):            # the same noise in every step but for z
-            row = model.gen(c[None], torch.zeros(1, 1), z[None], RowNoise(seed))
-            rows.append(row.values[0])
-    return schema.frame(torch.stack(rows), codes.numpy())
+    for z in path:                             # the same noise in every step but for z
+        values,_ = draw_rows(model, code, nothing, given, seed, z[None])
+        rows.append(values[0])
+    return schema.frame(np.stack(rows), code.repeat(steps, 0))

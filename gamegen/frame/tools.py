@@ -11,13 +11,17 @@ import math, os, subprocess, sys, time
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from ..batches import rank_world
 from ..core import (ConfigError, atomic_write, check_path, check_range, exhibit, pick_seed,
                           plain)
 from ..film import write_film
+from ..images import tile
 from ..io import write_onnx
+from ..light import MissingTorch
 from ..mario_dcgan import (FrameModel, FramesConfig, frame_nets, frame_noise, frames_trainer,
                                  generate_frames, train_frames)
 
@@ -29,10 +33,9 @@ def frame_grid(
     scale=1,   # Times to enlarge, pixel by pixel
 ):
     "One PIL image of all frames"
-    from torchvision.transforms.functional import to_pil_image
-    from torchvision.utils import make_grid
-    cols = cols or math.ceil(len(frames)**.5)
-    img = to_pil_image(make_grid(frames, nrow=cols, padding=pad))
+    x = np.asarray(frames).transpose(0, 2, 3, 1)
+    if x.shape[3] == 1: x = x.repeat(3, 3)
+    img = Image.fromarray(tile(x, cols, pad if len(x) > 1 else 0))
     return img.resize((img.width*scale, img.height*scale), 0)
 
 # %% ../../nbs/frame/04_tools.ipynb #f7b1eab6
@@ -50,15 +53,15 @@ def frame_walk(
     model = model or FrameModel.load()
     latent = model.cfg.latent
     p = frame_noise(stops, latent, seed)
-    p = p/p.norm(dim=1, keepdim=True)*latent**.5
-    t = torch.arange(steps)/steps*stops
-    k = t.long()
+    p = p/np.linalg.norm(p, axis=1, keepdims=True)*latent**.5
+    t = np.arange(steps)/steps*stops
+    k = t.astype(int)
     u = (t % 1)[:,None]
     a = p[k % stops]
     b = p[(k + 1) % stops]
-    w = torch.acos((a*b).sum(1, keepdim=True)/latent)
-    along = ((1-u)*w).sin()/w.sin()*a*truncation + (u*w).sin()/w.sin()*b*truncation
-    return model.draw(along)
+    w = np.arccos((a*b).sum(1, keepdims=True)/latent)
+    along = (np.sin((1-u)*w)*a + np.sin(u*w)*b)/np.sin(w)*truncation
+    return model.draw(along.astype(np.float32))
 
 # %% ../../nbs/frame/04_tools.ipynb #df72d0fd
 def directions(
@@ -66,10 +69,11 @@ def directions(
     k=4, # How many
 ):
     "The `k` directions of the noise that the first layer stretches most, `(k,latent)`"
+    if model.gen is None: raise MissingTorch('directions')
     layers = (torch.nn.Linear, torch.nn.ConvTranspose2d)
     w = next(m.weight for m in model.gen.modules() if isinstance(m, layers))
     if w.ndim > 2: w = w.flatten(1).T
-    return torch.linalg.svd(w.float(), full_matrices=False)[2][:k]
+    return torch.linalg.svd(w.float(), full_matrices=False)[2][:k].numpy()
 
 def _as_png(img):
     import io

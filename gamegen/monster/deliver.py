@@ -376,7 +376,7 @@ then one of them in motion."""
         with atomic_write(path) as f: Image.fromarray(x.transpose(1, 2, 0)).save(f, 'PNG')
         items.append((path, c))
     one = 6   # the one that moves
-    cycles = whole_motions(made.sprites[one].numpy(), MOTIONS)
+    cycles = whole_motions(made.sprites[one], MOTIONS)
     for m,c in cycles.items():
         film = write_cycle(out/f'{m}.gif', c, scale=2)
         items.append((film, f'{classes[one]}, {m}'))

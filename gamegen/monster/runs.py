@@ -82,8 +82,11 @@ def seeded_noise(
     name='latents', # Of the stream: another name gives other noise
 ) -> torch.Tensor:
     "Noise of which each row depends on its own seed alone"
+    return torch.from_numpy(_seeded_rows(seeds, latent, k, name))
+
+def _seeded_rows(seeds, latent, k, name):
     rows = [normal(int(o), f'monsters/{name}', k + 1, latent)[k] for o in seeds]
-    return torch.from_numpy(np.stack(rows))
+    return np.stack(rows)
 
 def check_names(
     names,  # From the notes of weights
@@ -135,7 +138,7 @@ class LatentSampler:
             raise DataError(f'features: of shape {tuple(rows.shape)}; expected {n} for each of {len(y)}')
         self.cfg = cfg
         self.rows = rows
-        self.y = None if y is None else y.long()
+        self.y = y if y is None or isinstance(y, np.ndarray) else y.long()
     def tensors(self): return dict(rows=self.rows, y=self.y.short())
     def __call__(self,
         seeds, # One for each row
@@ -143,15 +146,18 @@ class LatentSampler:
         k=0,   # The k-th draw of each seed
         name='latents', # Of the stream, see `seeded_noise`
     ) -> torch.Tensor:
-        z = seeded_noise(seeds, self.cfg.latent, k, name)
+        return torch.from_numpy(self.arrays(seeds, y, k, name))
+    def arrays(self, seeds, y, k=0, name='latents') -> np.ndarray:
+        "The same as an array"
+        z = _seeded_rows(seeds, self.cfg.latent, k, name)
         if not self.cfg.cond_features: return z
         rows = [self._features(int(s), int(c), k, name) for s,c in zip(seeds, y)]
-        return torch.cat([z, torch.stack(rows)], 1)
+        return np.hstack([z, np.stack(rows)])
     def _features(self, seed, cls, k, name):
-        same = (self.y == cls).nonzero()[:,0]
+        same = np.flatnonzero(np.asarray(self.y) == cls)
         pick = int(seeded_pick(seed, k, name)*len(same))
-        blur = seeded_noise([seed], self.cfg.cond_features, k, f'{name}, features')[0]
-        return self.rows[same[pick]] + self.cfg.cond_noise*blur
+        blur = _seeded_rows([seed], self.cfg.cond_features, k, f'{name}, features')[0]
+        return np.asarray(self.rows)[same[pick]] + self.cfg.cond_noise*blur
 
 # %% ../../nbs/monster/03a_runs.ipynb #408179e5
 def _cached_features(data, folder):

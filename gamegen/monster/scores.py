@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'canonical_pose', 'on_white', 'sprite_features', 'pixel_features', 'principal_axes', 'CopyDetector',
-           'mask_table', 'remove_specks', 'SpriteScorer']
+           'mask_table', 'connected_parts', 'remove_specks', 'SpriteScorer']
 
 # %% ../../nbs/monster/03_scores.ipynb #33fa31c4
 import numpy as np
@@ -155,9 +155,10 @@ def from_tensors(cls:CopyDetector,
     ts:dict, # As `tensors` gave them
 ) -> CopyDetector:
     "The detector that `tensors` took apart"
-    v = [ts[k].float().numpy() for k in _names]
+    ts = {k:np.asarray(o, np.float32) for k,o in ts.items()}
+    v = [ts[k] for k in _names]
     spaces = [(*v[:2], float(v[2])), (*v[3:5], float(v[5]))]
-    return cls(spaces, ts['train'].float().numpy(), ts['holdout'].double().numpy())
+    return cls(spaces, ts['train'], ts['holdout'].astype(float))
 
 # %% ../../nbs/monster/03_scores.ipynb #cd732031
 LIMITS = dict(main=.9, parts=12, apart=.1, half=.45, border=.1)
@@ -186,20 +187,38 @@ def mask_table(
     return t.assign(valid=(t.main >= LIMITS['main']) & below.all(axis=1))
 
 # %% ../../nbs/monster/03_scores.ipynb #41932728
+def _around(a, f):
+    "`f` over each pixel and its eight neighbours; nothing beyond the border"
+    a = np.pad(a, 1, mode='edge')
+    rows = f(f(a[:-2], a[1:-1]), a[2:])
+    return f(f(rows[:,:-2], rows[:,1:-1]), rows[:,2:])
+
+def connected_parts(
+    seen, # Which pixels can be seen (h,w)
+) -> np.ndarray:
+    "The same number for pixels that touch, at a side or a corner; -1 where nothing can be seen"
+    nothing = seen.size
+    parts = np.where(seen, np.arange(seen.size).reshape(seen.shape), nothing)
+    while True:
+        lowest = np.where(seen, _around(parts, np.minimum), nothing)
+        lowest = np.append(lowest.ravel(), nothing)[lowest]       # a part's number is one of its pixels
+        if (lowest == parts).all(): return np.where(seen, parts, -1)
+        parts = lowest
+
 def remove_specks(
-    x,        # Sprites, bytes (n,4,h,w)
+    x,        # Sprites, bytes (n,4,h,w), array or tensor
     speck=6,  # Parts of fewer pixels go
     faint=26, # Alpha below this does not make a part
-) -> torch.Tensor:
+):
     "Sprites without specks and veils apart from the figure"
-    from scipy.ndimage import binary_dilation, label
-    eight = np.ones((3, 3))
     keep = []
-    for a in x[:,3].numpy():
-        parts,_ = label(a >= faint, eight)
-        large = np.bincount(parts.ravel()) >= speck
-        keep.append(binary_dilation(large[parts] & (parts > 0), eight))
-    return x*torch.tensor(np.array(keep))[:,None]
+    for a in np.asarray(x[:,3]):
+        parts = connected_parts(a >= faint)
+        large = np.bincount(parts.ravel() + 1, minlength=2) >= speck
+        large[0] = False
+        keep.append(_around(large[parts + 1], np.maximum))
+    keep = np.array(keep)[:,None]
+    return x*keep if isinstance(x, np.ndarray) else x*torch.from_numpy(keep)
 
 # %% ../../nbs/monster/03_scores.ipynb #169e6778
 class SpriteScorer:
