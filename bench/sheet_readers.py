@@ -1,0 +1,182 @@
+"""Which game engines read a sheet as it is.
+
+python bench/sheet_readers.py MODULES loads the sheets of two monsters, with the same
+motions, into engines that npm has put into the folder MODULES, in Chromium:
+
+    npm install phaser3@npm:phaser@3.90 phaser4@npm:phaser@4.2 pixi.js@8 kaplay@3001 excalibur@0.31 \\
+        @excaliburjs/plugin-aseprite@0.31 melonjs@18
+
+Each engine says what it has read: names, milliseconds, loops and the point at the feet. That is
+compared with what was written, and goes to data/sheet_readers.json; a strip of screenshots goes to
+images/sheet_readers.png. Tiled is tried where it is installed.
+"""
+import argparse
+import functools
+import http.server
+import io
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gamegen.core import bundled
+from gamegen.images import tile
+from gamegen.monster.deliver import file_names, whole_motions
+from gamegen.monsters import generate_monsters
+from gamegen.report.browser import chromium
+from gamegen.sprite.sheets import write_sheet
+
+MOTIONS = ('walk', 'attack')
+HEAD = '<!doctype html><meta charset="utf-8"><title>{}</title><body style="margin:0;background:#567">'
+
+# Each page loads the sheets in SHEETS, shows a sprite of every animation and leaves in `window.found`
+# {animation: {ms: [...], loops: true or false, feet: [x, y]}}; null stands for what an engine ignores.
+PHASER = '''<script src="/modules/MODULE/dist/phaser.min.js"></script><script>
+new Phaser.Game({type: Phaser.CANVAS, width: 640, height: 160, pixelArt: true, backgroundColor: '#556677', banner: false,
+  audio: {noAudio: true}, scene: {
+  preload() { for (const k of SHEETS) this.load.aseprite(k, k + '-sheet.png', k + '-sheet.json'); },
+  create() { const found = {}; let i = 0;
+    for (const k of SHEETS) for (const a of this.anims.createFromAseprite(k)) {
+      const tag = this.cache.json.get(k).meta.frameTags.find(t => t.name == a.key);
+      const s = this.add.sprite(90 + 150*i++, 130, k);
+      s.play({key: a.key, repeat: 'repeat' in tag ? tag.repeat - 1 : -1});
+      found[a.key] = {ms: a.frames.map(f => Math.round(f.duration)), loops: s.anims.repeat == -1,
+                      feet: [s.originX, s.originY]}; }
+    window.found = found; } }});
+</script>'''
+PIXI = '''<script src="/modules/pixi.js/dist/pixi.min.js"></script><script>
+(async () => { const app = new PIXI.Application();
+  await app.init({width: 640, height: 160, background: '#556677', preference: 'webgl'});
+  document.body.append(app.canvas); const found = {}; let i = 0;
+  for (const k of SHEETS) { const sheet = await PIXI.Assets.load({src: k + '-sheet.json', data: {cachePrefix: k}});
+    for (const name in sheet.animations) { const tag = sheet.data.meta.frameTags.find(t => t.name == name);
+      const ms = []; for (let j = tag.from; j <= tag.to; j++) ms.push(sheet.data.frames[j].duration);
+      const s = new PIXI.AnimatedSprite(sheet.animations[name].map((texture, j) => ({texture, time: ms[j]})));
+      s.loop = !('repeat' in tag); s.position.set(90 + 150*i++, 130); s.play(); app.stage.addChild(s);
+      found[name] = {ms, loops: s.loop, feet: [s.anchor.x, s.anchor.y]}; } }
+  window.found = found; })();
+</script>'''
+KAPLAY = '''<script src="/modules/kaplay/dist/kaplay.js"></script><script>
+const k = kaplay({width: 640, height: 160, background: '#556677', global: false}); const found = {}; let i = 0;
+for (const name of SHEETS) k.loadAseprite(name, name + '-sheet.png', name + '-sheet.json');
+k.onLoad(() => { for (const name of SHEETS) { const d = k.getSprite(name).data;
+    for (const a in d.anims) { const o = d.anims[a];
+      k.add([k.sprite(name, {anim: a}), k.pos(26 + 150*i++, 16)]);
+      found[a] = {ms: null, frames: o.frames ? o.frames.length : o.to - o.from + 1, loops: o.loop ?? null, feet: null}; } }
+  window.found = found; });
+</script>'''
+EXCALIBUR = '''<script src="/modules/excalibur/build/dist/excalibur.min.js"></script>
+<script src="/modules/@excaliburjs/plugin-aseprite/build/umd/excalibur-aseprite.min.js"></script><script>
+(async () => { const P = ex.Plugin.Aseprite; const found = {}; let i = 0;
+  const game = new ex.Engine({width: 640, height: 160, backgroundColor: ex.Color.fromHex('#556677'), suppressConsoleBootMessage: true,
+                              suppressPlayButton: true});
+  const all = SHEETS.map(k => new P.AsepriteResource(k + '-sheet.json')); await game.start(new ex.Loader(all));
+  for (const r of all) for (const [name, a] of r.data.animations) {
+      const s = new ex.Actor({x: 90 + 150*i++, y: 80}); s.graphics.use(a); game.add(s);
+      found[name] = {ms: a.frames.map(f => f.duration), loops: a.strategy == ex.AnimationStrategy.Loop, feet: null}; }
+  window.found = found; })();
+</script>'''
+MELON = '''<script type="module">
+import * as me from '/modules/melonjs/build/index.js';
+me.device.onReady(() => { me.video.init(640, 160, {parent: 'screen', renderer: me.video.CANVAS});
+  const files = SHEETS.flatMap(k => [{name: k, type: 'json', src: k + '-sheet.json'},
+                                     {name: k + '-sheet', type: 'image', src: k + '-sheet.png'}]);
+  me.loader.preload(files, () => { const found = {}; let i = 0;
+    for (const k of SHEETS) { const table = me.loader.getJSON(k);
+      const texture = new me.TextureAtlas(table, me.loader.getImage(k + '-sheet'));
+      const s = texture.createAnimationFromName(table.frames.map(f => f.filename));
+      for (const a of Object.values(texture.getAtlas().anims)) {
+        s.addAnimation(a.name, a.index.map((n, j) => ({name: n, delay: table.frames[n].duration})));
+        const one = texture.createAnimationFromName(a.index.map(String)); one.pos.set(90 + 150*i++, 80, 1);
+        me.game.world.addChild(one); found[a.name] = {ms: null, frames: a.index.length, loops: null, feet: null}; } }
+    window.found = found; }, true); });
+</script><div id="screen"></div>'''
+ENGINES = {'Phaser 3':('phaser3', PHASER.replace('MODULE', 'phaser3')), 'Phaser 4':('phaser4', PHASER.replace('MODULE', 'phaser4')),
+           'PixiJS':('pixi.js', PIXI), 'Kaplay':('kaplay', KAPLAY), 'Excalibur':('excalibur', EXCALIBUR),
+           'melonJS':('melonjs', MELON)}
+
+def written(folder):
+    "Sheets of two monsters, and what is in them: `{animation: what}`"
+    made = generate_monsters(2, ['drakes', 'elves'], seed=3)
+    names = file_names(made.certificate)
+    for name,sprite in zip(names, np.asarray(made.sprites)):
+        write_sheet(folder/f'{name}-sheet.png', whole_motions(sprite, MOTIONS, seed=3), name)
+    tables = {o:json.loads((folder/f'{o}-sheet.json').read_text()) for o in names}
+    want = {}
+    for table in tables.values():
+        for t in table['meta']['frameTags']:
+            cells = table['frames'][t['from']:t['to'] + 1]
+            want[t['name']] = dict(ms=[o['duration'] for o in cells], loops='repeat' not in t,
+                                   feet=[cells[0]['anchor'][k] for k in 'xy'])
+    return names, want
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    "Serves two folders"
+    def __init__(self, *args, modules, **kw):
+        self.modules = modules
+        super().__init__(*args, **kw)
+    def translate_path(self, path):
+        if not path.startswith('/modules/'): return super().translate_path(path)
+        return str(self.modules/path.removeprefix('/modules/').split('?')[0])
+    def log_message(self, *args): pass
+
+OFFSCREEN = os.environ | dict(QT_QPA_PLATFORM='offscreen')
+
+def tiled_version():
+    r = subprocess.run(['tiled', '--version'], env=OFFSCREEN, capture_output=True, text=True)
+    return r.stdout.split()[-1]
+
+def by_tiled(folder, names):
+    "What Tiled has read of the tilesets, which it writes as JSON"
+    found = {}
+    for o in names:
+        out = folder/f'{o}-tiled.json'
+        cmd = ['tiled', '--export-tileset', 'json', str(folder/f'{o}-sheet.tsx'), str(out)]
+        subprocess.run(cmd, env=OFFSCREEN, check=True, capture_output=True)
+        for t in json.loads(out.read_text())['tiles']:
+            found[t['type']] = dict(ms=[f['duration'] for f in t['animation']])
+    return found
+
+def compared(found, want):
+    "Which of names, times, loops and feet an engine has read as they were written"
+    row = dict(names=set(want) <= set(found))
+    for k in ('ms', 'loops', 'feet'):
+        values = [(found.get(o, {}).get(k), v[k]) for o,v in want.items()]
+        if all(a is None for a,_ in values): row[k] = 'not read'
+        else: row[k] = all(np.allclose(a, b, atol=.6*(k == 'ms')) for a,b in values)
+    return row
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('modules', type=Path)
+    a = p.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    names,want = written(folder)
+    serve = functools.partial(Quiet, directory=str(folder), modules=a.modules.resolve())
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = {}
+    shots = []
+    for engine,(module,page) in ENGINES.items():
+        version = json.loads((a.modules/module/'package.json').read_text())['version']
+        head = HEAD.format(engine) + f'<script>const SHEETS = {json.dumps(names)};</script>'
+        (folder/f'{module}.html').write_text(head + page, encoding='utf-8')
+        url = f'http://127.0.0.1:{server.server_port}/{module}.html'
+        with chromium(url, (640, 400)) as tab:
+            tab.wait('window.found', 30)
+            tab.wait('new Promise(o => setTimeout(() => o(true), 1000))')
+            rows[f'{engine} {version}'] = compared(tab.js('window.found'), want)
+            print(engine, version, rows[f'{engine} {version}'], tab.errors, flush=True)
+            shots.append(Image.open(io.BytesIO(tab.shot())).convert('RGB').crop((0, 0, 640, 160)))
+    if shutil.which('tiled'): rows['Tiled ' + tiled_version()] = compared(by_tiled(folder, names), want)
+    strip = tile(np.stack(shots), 2)
+    Image.fromarray(strip).quantize(64).save(bundled().parent/'images/sheet_readers.png', optimize=True)
+    (bundled()/'sheet_readers.json').write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
+
+if __name__ == '__main__': main()
