@@ -107,8 +107,18 @@ def backward_warp(
     y0 = torch.arange(h, device=flow.device)[:,None] + .5
     x = (flow[:,0] + x0)*2/w - 1
     y = (flow[:,1] + y0)*2/h - 1
+    if mode == 'nearest' and torch.compiler.is_exporting(): return _picked(pictures, x, y)
     at = torch.stack([x, y], 3)
     return F.grid_sample(pictures, at, mode=mode, padding_mode='zeros', align_corners=False)
+
+def _picked(pictures, x, y):
+    "Nearest pixels of one picture: ONNX Runtime is ten times as quick at this as at `grid_sample`"
+    h,w = pictures.shape[2:]
+    i = ((y + 1)*(h/2) - .5).round()
+    j = ((x + 1)*(w/2) - .5).round()
+    inside = (i >= 0) & (i < h) & (j >= 0) & (j < w)
+    at = (i.clamp(0, h - 1)*w + j.clamp(0, w - 1)).long()
+    return pictures[0].flatten(1)[:,at].transpose(0, 1)*inside[:,None]
 
 def _per_pixel(flow, size=64):
     "A flow for each pixel, from that on the grid"
@@ -424,7 +434,8 @@ class WarpPass(nn.Module):
         around = torch.zeros(1, 2) if hard else corners
         self.register_buffer('around', around, persistent=False)
     def forward(self, stand, d):
-        s = to_premultiplied(stand).expand(len(d), -1, -1, -1)
+        s = to_premultiplied(stand)
+        if not torch.compiler.is_exporting(): s = s.expand(len(d), -1, -1, -1)
         samples = (backward_warp(s, d + o[:,None,None], 'nearest') for o in self.around)
         return to_bytes(sum(samples)/len(self.around))
 
