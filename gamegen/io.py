@@ -429,11 +429,11 @@ def convert_file(
     return Path(out or path)
 
 # %% ../nbs/01a_io.ipynb #e62456db
-def _halve(graph):
+def _halve(graph, others=()):
     "Store weights in half precision, and widen them, where that changes none"
     from onnx import TensorProto, helper, numpy_helper
     for w in list(graph.initializer):
-        if w.data_type != TensorProto.FLOAT: continue
+        if w.data_type != TensorProto.FLOAT or w.name in others: continue
         a = numpy_helper.to_array(w)
         if a.size < 1000 or (a.astype(np.float16) != a).any(): continue
         small = f'{w.name}.half'
@@ -502,8 +502,8 @@ def write_onnx(
         model = onnx.load(f)
         _forget(model.graph)
         if axes is None: _free_rows(model.graph)
-        if weights is None: _halve(model.graph)
-        else: notes = dict(notes or {}, tensors=json.dumps(_leave_out(model.graph, weights)))
+        _halve(model.graph, weights or ())
+        if weights is not None: notes = dict(notes or {}, tensors=json.dumps(_leave_out(model.graph, weights)))
         onnx.helper.set_model_props(model, notes or {})
         f.write_bytes(model.SerializeToString())
 

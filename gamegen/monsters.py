@@ -32,7 +32,7 @@ from .light import frozen, run_net
 from .monster.ada import augment, expand_kinds
 from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, check_names,
                                   conditioning_features, monster_data, warm_start)
-from .monster.scores import CopyDetector, remove_specks
+from .monster.scores import CopyDetector, FeaturePass, PixelPass, remove_specks
 from .monster.stylegan import (EqualConv2d, EqualLinear, full_precision, modulated_conv2d, to_bytes,
                                       to_premultiplied, upsample)
 from .sprite.data import ACTIONS, STYLES
@@ -475,7 +475,7 @@ class SpriteBytes(nn.Module):
 class MonsterModel(SavedModel):
     "A generator of monsters, what it was trained on, and how to tell a copy"
     kind,config,half = 'monsters',MonsterConfig,True
-    drawn = 'sprites',
+    drawn = 'sprites','features','pixels'
     def __init__(self,
         gen:StyleGen,      # The generator; None where `nets` are given
         cfg:MonsterConfig, # Settings of the run
@@ -516,7 +516,9 @@ class MonsterModel(SavedModel):
     def graphs(self):
         inputs = dict(z=torch.randn(2, self.cfg.latent + self.cfg.cond_features))
         inputs |= dict(y=torch.zeros(2, dtype=torch.long), psi=torch.ones(2))
-        return dict(sprites=Graph(self.nets['sprites'], inputs))
+        some = dict(x=torch.full((2, 4, self.cfg.size, self.cfg.size), 200, dtype=torch.uint8))
+        return dict(sprites=Graph(self.nets['sprites'], inputs), pixels=Graph(PixelPass(), some),
+                    features=Graph(FeaturePass(self.cfg.size).eval(), some))
 
 # %% ../nbs/60_monsters.ipynb #de600008
 @patch
@@ -652,7 +654,8 @@ def _classes_of(model, cls, seeds):
     return np.array([any_class(o) for o in seeds], np.int64)
 
 def _certify(model, x):
-    t = model.copies.certificate(x, model.info.notes['names'])
+    nets = None if model.gen else [model.nets[o] for o in ('features', 'pixels')]
+    t = model.copies.certificate(x, model.info.notes['names'], nets)
     return t.assign(similarity=1 - t.percentile)
 
 # %% ../nbs/60_monsters.ipynb #5e9a9704

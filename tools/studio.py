@@ -9,8 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ONNX = ROOT/'data/onnx'
-MODELS = dict(match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel',
-              frames='mario_dcgan:FrameModel', monsters='monsters:MonsterModel')   # by name of the weights
+MODELS = dict(                           # by the name of the weights
+    match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel', frames='mario_dcgan:FrameModel',
+    monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel')
 
 sys.path.insert(0, str(ROOT))
 
