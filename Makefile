@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.10 or newer: make demo, make test. `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check studio digest abuse lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-play env-dev env-docs
+.PHONY: help demo test check studio digest abuse lab docs bench reproduce race classroom data notebooks export readme hooks clean distclean env env-demo env-play env-dev env-docs
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
@@ -16,7 +16,7 @@ endif
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: env-play ## Write one of every kind of content, and a page that shows it, into out/
+demo: env-demo ## Write one of every kind of content, and a page that shows it, into out/
 	@$(PY) -m gamegen.cli demo --out out --force
 
 test: env-dev ## Run the notebooks' tests (FORCE=1: those that have passed unchanged too)
@@ -79,7 +79,8 @@ clean: ## Delete what was built (the environment stays)
 distclean: clean ## Delete the environment too
 	@rm -rf .venv
 
-env: ; @$(START) tools/setup_env.py
-env-play: ; @$(START) tools/setup_env.py play
-env-dev: ; @$(START) tools/setup_env.py dev play
-env-docs: ; @$(START) tools/setup_env.py dev play docs
+env: ; @$(START) tools/setup_env.py train
+env-demo: ; @$(START) tools/setup_env.py demo
+env-play: ; @$(START) tools/setup_env.py train play
+env-dev: ; @$(START) tools/setup_env.py train dev play
+env-docs: ; @$(START) tools/setup_env.py train dev play docs

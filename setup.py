@@ -31,7 +31,7 @@ setup(
     classifiers=lines('classifiers'),
     python_requires='>=' + cfg['min_python'],
     install_requires=lines('requirements'),
-    extras_require={o: lines(o + '_requirements') for o in ('dev', 'play', 'docs')},
+    extras_require={o: lines(o + '_requirements') for o in ('train', 'demo', 'dev', 'play', 'docs')},
     entry_points={'console_scripts': lines('console_scripts'), 'nbdev': ['gamegen = gamegen._modidx:d']},
     packages=[*find_packages(include=['gamegen', 'gamegen.*']), 'gamegen.bundled'],
     package_dir={'gamegen.bundled': 'data'},

@@ -45,7 +45,10 @@ def _animate(f, first, imgs, rate):
     first.save(f, format='GIF', save_all=True, append_images=imgs, duration=ms, loop=0)
 
 def _encode(f, first, imgs, rate, quality, archive):
-    import av
+    try: import av
+    except ImportError:
+        how = 'pip install "gamegen[train]"'
+        raise DataError(f'av: not installed; expected it for .mp4, but not for .gif ({how})') from None
     how = dict(crf=str(quality), preset='veryslow' if archive else 'medium')
     with av.open(str(f), 'w', format='mp4') as box:
         s = box.add_stream('libx264', rate=rate, options=how)

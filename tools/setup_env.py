@@ -1,4 +1,4 @@
-"""Make gamegen's environment in .venv: `python3 tools/setup_env.py [dev] [docs] [play]`.
+"""Make gamegen's environment in .venv: `python3 tools/setup_env.py [demo] [train] [dev] [docs] [play]`.
 
 Any Python 3.6 or newer can start this file; it looks for one that gamegen can use. A second call
 finds the finished installation by a hash of its requirements and returns at once.
@@ -23,9 +23,9 @@ BIN = 'Scripts' if os.name == 'nt' else 'bin'
 OLDEST = (3, 10)
 NEWEST = (3, 13)
 GB = 1e9
-# What a first installation takes on Linux, where PyTorch brings CUDA with it
-FETCH = 3.2*GB                               # bytes fetched
-DISK = 6.9*GB                                # bytes on disk
+# What an installation takes on Linux, fetched and on disk in bytes; PyTorch brings CUDA with it
+TRAIN = (3.2*GB, 6.9*GB)
+LIGHT = (.1*GB, .4*GB)
 
 def stop(msg): sys.exit('error: ' + msg)
 def say(msg): print(msg, flush=True)
@@ -75,7 +75,7 @@ def requirements(extra=''):
     cfg = configparser.ConfigParser(delimiters=['='])
     cfg.read_string(text('settings.ini'))
     key = (extra + '_' if extra else '') + 'requirements'
-    if key not in cfg['DEFAULT']: stop('settings.ini has no %r; known extras: dev, docs, play.' % key)
+    if key not in cfg['DEFAULT']: stop('settings.ini has no %r; known extras: demo, train, dev, docs, play.' % key)
     return [o.strip() for o in cfg['DEFAULT'][key].splitlines() if o.strip()]
 
 def build_requirements():
@@ -104,11 +104,11 @@ def existing(path):
     while not os.path.isdir(path): path = os.path.dirname(path)
     return path
 
-def check_disk(venv):
+def check_disk(venv, size):
     "Stop unless the disks of `venv` and of pip's temporary files have room for an installation"
     folders = {}
     needs = {}
-    for path, need in ((venv, DISK), (tempfile.gettempdir(), FETCH)):
+    for path, need in ((venv, size[1]), (tempfile.gettempdir(), size[0])):
         folder = existing(path)
         device = os.stat(folder).st_dev
         folders.setdefault(device, folder)
@@ -116,7 +116,7 @@ def check_disk(venv):
     for device, need in needs.items():
         free = shutil.disk_usage(folders[device]).free
         if free >= need: continue
-        stop('a first installation needs about %.0f GB free at %s, and %.1f GB are; make room and '
+        stop('an installation needs about %.1f GB free at %s, and %.1f GB are; make room and '
              'try again.' % (need/GB, folders[device], free/GB))
 
 # --- pip, with its progress
@@ -127,9 +127,9 @@ FETCHED = re.compile(r'\s*(?:Downloading|Using cached) (?:\S*/)?(\S+?)-\d\S* \((
 class Progress:
     "How far pip is: first by the bytes it has fetched, then by the space that it has filled"
     share = .5  # of the time goes into fetching
-    def __init__(self, what, big, venv):
+    def __init__(self, what, size, venv):
         self.what = what
-        self.big = big
+        self.size = size                     # to fetch and on disk; None where it takes seconds
         self.venv = venv
         self.start = time.time()
         self.now = 'resolving'
@@ -153,17 +153,17 @@ class Progress:
 
     def fraction(self):
         "How much is done, from 0 to 1"
-        if self.free0 is None: return self.share*min(self.bytes/FETCH, .99)
+        if self.free0 is None: return self.share*min(self.bytes/self.size[0], .99)
         filled = max(self.free0 - shutil.disk_usage(self.venv).free, 0)
-        return self.share + (1 - self.share)*min(filled/(1.2*DISK), .99)
+        return self.share + (1 - self.share)*min(filled/(1.2*self.size[1]), .99)
 
     def message(self, gone):
         "The bar, the time, and what is going on"
-        f = self.fraction() if self.big else 0
-        left = ', about 3 to 5 min in all' if self.big else ''
+        f = self.fraction() if self.size else 0
+        left = ', about 3 to 5 min in all' if self.size == TRAIN else ''
         if f > .05: left = ', about %s left' % clock(gone*(1 - f)/f + 1)
         full = int(24*f)
-        bar = '[%s%s] %2d %% ' % ('#'*full, '.'*(24 - full), 100*f) if self.big else ''
+        bar = '[%s%s] %2d %% ' % ('#'*full, '.'*(24 - full), 100*f) if self.size else ''
         return '  %s%s gone%s: %s' % (bar, clock(gone), left, self.now)
 
     def show(self):
@@ -206,13 +206,13 @@ def run_pip(cmd, log, prog):
         proc.kill()
         raise
 
-def pip(venv, what, args, big=False):
+def pip(venv, what, args, size=None):
     "Run `pip install args`; on failure show the end of what it said"
     say(what + ' ...')
     python = os.path.join(venv, BIN, 'python')
     quiet = ['--progress-bar', 'off', '--disable-pip-version-check']
     log = os.path.join(venv, 'pip.log')
-    prog = Progress(what, big, venv)
+    prog = Progress(what, size, venv)
     try: rc, lines = run_pip([python, '-m', 'pip', 'install'] + quiet + args, log, prog)
     finally: secs = prog.close()
     if rc:
@@ -239,7 +239,7 @@ def make_venv(venv, python):
 
 def cached_venv(cache, python):
     "The environment in `cache` for these requirements, with .venv linked to it"
-    every = [l for o in ['', 'dev', 'play', 'docs'] for l in requirements(o)]
+    every = [l for o in ['', 'demo', 'train', 'dev', 'play', 'docs'] for l in requirements(o)]
     key = digest(*build_requirements() + every)
     folder = os.path.abspath(os.path.expanduser(cache))
     venv = os.path.join(folder, 'env-%d.%d-%s' % (version_of(python) + (key,)))
@@ -261,15 +261,18 @@ def drop_old(cache, keep, days=14):
             say('Deleting %s, unused for %d days ...' % (d, age//86400))
             shutil.rmtree(d, ignore_errors=True)
 
-def install_requirements(venv, new, first):
-    "Install the requirements of the extras `new`, 'base' among them"
+def install_requirements(venv, new, size):
+    "Install the requirements of the extras `new`, 'base' among them; `size` where that takes long"
     every = [l for o in new for l in requirements('' if o == 'base' else o)]
     names = ' and '.join('run-time requirements' if o == 'base' else o + ' extra' for o in new)
-    size = ' (about %.0f GB to fetch, %.0f GB on disk, 3 to 5 minutes)' % (FETCH/GB, DISK/GB)
-    tight = shutil.disk_usage(venv).free < DISK + 2*FETCH  # no room to keep the downloads as well
-    options = ['--prefer-binary'] + (['--no-cache-dir'] if first and tight else [])
-    pip(venv, 'Installing the ' + names + (size if first else ''),
-        options + build_requirements() + every, big=first)
+    about = ''
+    options = ['--prefer-binary']
+    if size:
+        about = ' (about %.1f GB to fetch, %.1f GB on disk' % (size[0]/GB, size[1]/GB)
+        about += ', 3 to 5 minutes)' if size == TRAIN else ')'
+        tight = shutil.disk_usage(venv).free < size[1] + 2*size[0]  # to keep the downloads as well
+        if tight: options.append('--no-cache-dir')
+    pip(venv, 'Installing the ' + names + about, options + build_requirements() + every, size)
 
 def install(venv, python, extras):
     "Bring the environment up to date"
@@ -277,7 +280,10 @@ def install(venv, python, extras):
     there = version_of(exe)
     old = stamps(venv)
     stale = there is None or (python and version_of(python) != there)
-    if stale or 'base' not in old: check_disk(venv)
+    size = None
+    for o, needed in (('base', LIGHT), ('train', TRAIN)):
+        if o in ['base'] + extras and (stale or o not in old): size = needed
+    if size: check_disk(venv, size)
     if stale:
         make_venv(venv, python or find_python())
         old = {}
@@ -285,7 +291,7 @@ def install(venv, python, extras):
     wanted = {o or 'base': digest(v, *build_requirements() + requirements(o)) for o in [''] + extras}
     new = [o for o in wanted if old.get(o) != wanted[o]]
     if new:
-        install_requirements(venv, new, 'base' not in old)
+        install_requirements(venv, new, size)
         stamp(venv, **{o: wanted[o] for o in new})
     sources = ('settings.ini', 'setup.py', 'pyproject.toml', 'gamegen/__init__.py')
     here = digest(ROOT, *[text(o) for o in sources])

@@ -7,7 +7,8 @@ __all__ = ['SPEEDUPS', 'frame_grid', 'frame_walk', 'directions', 'frame_explorer
            'fastest', 'main']
 
 # %% ../../nbs/frame/04_tools.ipynb #a9fe657e
-import math, os, subprocess, sys, time
+import os, subprocess, sys, time
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -167,8 +168,9 @@ def demo_frames(out):
     frames = generate_frames(36, seed=0)
     with atomic_write(out/'frames.png') as f: frame_grid(frames).save(f, format='PNG')
     walk = [frame_grid(o[None], pad=0).resize((352, 264)) for o in frame_walk(48, 4, seed=2)]
-    write_film(out/'walk.mp4', walk, rate=12, overwrite=True)
-    return [(out/'frames.png', 'Thirty-six frames'), (out/'walk.mp4', 'A walk past four of them')]
+    film = out/('walk.mp4' if find_spec('av') else 'walk.gif')
+    write_film(film, walk, rate=12, overwrite=True)
+    return [(out/'frames.png', 'Thirty-six frames'), (film, 'A walk past four of them')]
 
 # %% ../../nbs/frame/04_tools.ipynb #dbcc7f63
 SPEEDUPS = ('channels_last', 'bf16', 'compiled')

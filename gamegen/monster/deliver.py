@@ -65,11 +65,10 @@ def find_palette(
     if not len(seen): seen = np.zeros((1, 3), np.uint8)
     p = np.unique(seen, axis=0)
     if len(p) > k:
-        from sklearn.cluster import KMeans
         c,n = np.unique(seen & 0xf8 | 4, axis=0, return_counts=True)
-        means = KMeans(min(k, len(c)), n_init=1, random_state=0)
-        means.fit(c, sample_weight=n**.5)                         # rare ones count
-        p = np.unique(means.cluster_centers_.round().astype(np.uint8), axis=0)
+        strip = c.repeat(np.ceil(n**.5).astype(int), axis=0)       # rare ones count
+        found = Image.fromarray(strip[None]).quantize(k, Image.Quantize.MEDIANCUT, kmeans=1)
+        p = np.unique(np.array(found.getpalette()[:3*k], np.uint8).reshape(-1, 3), axis=0)
     return p[np.argsort(p@_luminance, kind='stable')]
 
 # %% ../../nbs/monster/06_deliver.ipynb #0f0895c7
