@@ -38,8 +38,8 @@ HEAD = '<!doctype html><meta charset="utf-8"><title>{}</title><body style="margi
 # Each page loads the sheets in SHEETS, shows a sprite of every animation and leaves in `window.found`
 # {animation: {ms: [...], loops: true or false, feet: [x, y]}}; null stands for what an engine ignores.
 PHASER = '''<script src="/modules/MODULE/dist/phaser.min.js"></script><script>
-new Phaser.Game({type: Phaser.CANVAS, width: 640, height: 160, pixelArt: true, backgroundColor: '#556677', banner: false,
-  audio: {noAudio: true}, scene: {
+new Phaser.Game({type: Phaser.CANVAS, width: 640, height: 160, pixelArt: true,
+  backgroundColor: '#556677', banner: false, audio: {noAudio: true}, scene: {
   preload() { for (const k of SHEETS) this.load.aseprite(k, k + '-sheet.png', k + '-sheet.json'); },
   create() { const found = {}; let i = 0;
     for (const k of SHEETS) for (const a of this.anims.createFromAseprite(k)) {
@@ -68,13 +68,14 @@ for (const name of SHEETS) k.loadAseprite(name, name + '-sheet.png', name + '-sh
 k.onLoad(() => { for (const name of SHEETS) { const d = k.getSprite(name).data;
     for (const a in d.anims) { const o = d.anims[a];
       k.add([k.sprite(name, {anim: a}), k.pos(26 + 150*i++, 16)]);
-      found[a] = {ms: null, frames: o.frames ? o.frames.length : o.to - o.from + 1, loops: o.loop ?? null, feet: null}; } }
+      found[a] = {ms: null, loops: o.loop ?? null, feet: null}; } }
   window.found = found; });
 </script>'''
 EXCALIBUR = '''<script src="/modules/excalibur/build/dist/excalibur.min.js"></script>
 <script src="/modules/@excaliburjs/plugin-aseprite/build/umd/excalibur-aseprite.min.js"></script><script>
 (async () => { const P = ex.Plugin.Aseprite; const found = {}; let i = 0;
-  const game = new ex.Engine({width: 640, height: 160, backgroundColor: ex.Color.fromHex('#556677'), suppressConsoleBootMessage: true,
+  const game = new ex.Engine({width: 640, height: 160, backgroundColor: ex.Color.fromHex('#556677'),
+                              suppressConsoleBootMessage: true,
                               suppressPlayButton: true});
   const all = SHEETS.map(k => new P.AsepriteResource(k + '-sheet.json')); await game.start(new ex.Loader(all));
   for (const r of all) for (const [name, a] of r.data.animations) {
@@ -94,11 +95,12 @@ me.device.onReady(() => { me.video.init(640, 160, {parent: 'screen', renderer: m
       for (const a of Object.values(texture.getAtlas().anims)) {
         s.addAnimation(a.name, a.index.map((n, j) => ({name: n, delay: table.frames[n].duration})));
         const one = texture.createAnimationFromName(a.index.map(String)); one.pos.set(90 + 150*i++, 80, 1);
-        me.game.world.addChild(one); found[a.name] = {ms: null, frames: a.index.length, loops: null, feet: null}; } }
+        me.game.world.addChild(one); found[a.name] = {ms: null, loops: null, feet: null}; } }
     window.found = found; }, true); });
 </script><div id="screen"></div>'''
-ENGINES = {'Phaser 3':('phaser3', PHASER.replace('MODULE', 'phaser3')), 'Phaser 4':('phaser4', PHASER.replace('MODULE', 'phaser4')),
-           'PixiJS':('pixi.js', PIXI), 'Kaplay':('kaplay', KAPLAY), 'Excalibur':('excalibur', EXCALIBUR),
+ENGINES = {'Phaser 3':('phaser3', PHASER.replace('MODULE', 'phaser3')),
+           'Phaser 4':('phaser4', PHASER.replace('MODULE', 'phaser4')), 'PixiJS':('pixi.js', PIXI),
+           'Kaplay':('kaplay', KAPLAY), 'Excalibur':('excalibur', EXCALIBUR),
            'melonJS':('melonjs', MELON)}
 
 def written(folder):

@@ -27,7 +27,7 @@ from .animate import MOTIONS, animate
 from .stylegan import to_bytes
 from ..monsters import MonsterModel, Monsters, generate_monsters
 from ..sprite.data import premultiply, unpremultiply
-from ..sprite.sheets import Cycle, write_cycle, write_sheet
+from ..sprite.sheets import Cycle, write_cycle, write_phaser, write_sheet
 
 # %% ../../nbs/monster/06_deliver.ipynb #7f14267c
 def _smoothly_enlarged(a, k):
@@ -76,7 +76,7 @@ def quantise_colours(
     x,            # Sprites, bytes (n,4,h,w)
     palette=16,   # How many colours, or the colours (k,3)
 ) -> np.ndarray:
-    "The sprites in the colours of one palette; alpha stays"
+    "The sprites in the colours of one palette; each pixel is clear or solid"
     x = np.asarray(x)
     p = find_palette(x, palette) if np.ndim(palette) == 0 else np.asarray(palette, np.uint8)
     if p.ndim != 2 or p.shape[1] != 3 or not len(p):
@@ -86,8 +86,8 @@ def quantise_colours(
     near = np.square(flat[:, None].astype(np.int32) - p).sum(2).argmin(1)
     n,_,h,w = x.shape
     rgb = p[near[back.ravel()]].reshape(n, h, w, 3).transpose(0, 3, 1, 2)
-    rgb = np.where(x[:, 3:] > 0, rgb, 0)
-    return np.concatenate([rgb, x[:, 3:]], 1).astype(np.uint8)
+    solid = x[:, 3:] > 127
+    return np.concatenate([np.where(solid, rgb, 0), 255*solid], 1).astype(np.uint8)
 
 # %% ../../nbs/monster/06_deliver.ipynb #5e7cf00f
 def _check_free(out):
@@ -198,8 +198,10 @@ def _write_motions(folder, x, names, seeds, motions, palette, each):
         if palette is not None:
             for m,c in cycles.items():
                 cycles[m] = c._replace(frames=quantise_colours(c.frames, palette))
-        write_sheet(folder/f'animated/{name}-sheet.png', cycles)
+        write_sheet(folder/f'animated/{name}-sheet.png', cycles, name)
         for m,c in cycles.items(): write_cycle(folder/f'animated/{name}-{m}.gif', c, scale=4)
+    sheets = [folder/f'animated/{o}-sheet.png' for o in names]
+    write_phaser(folder/'animated/play.html', sheets)
 
 # %% ../../nbs/monster/06_deliver.ipynb #bd3dc7de
 _readme = """{n} monsters, drawn by gamegen
@@ -219,13 +221,15 @@ _free = """
 They were learned from the art of The Battle for Wesnoth: GPL-2.txt is the text of
 the licence, ATTRIBUTION.txt names the artists. There is no warranty."""
 _animated = """animated         for each a sprite sheet, with a row for {motions},
-                 its table in Aseprite's format, and a GIF of each; with room around
-                 it, so that no motion is cut off
+                 its tables (.json in Aseprite's format, which Phaser, PixiJS, Excalibur,
+                 Kaplay and melonJS read; .tres for Godot 4; .tsx for Tiled), and a GIF
+                 of each; with room around it, so that no motion is cut off.
+                 play.html shows them in Phaser
 """
 _copies = """,
                  the training sprite it is most like, how far that is, and the share of
                  real sprites of other families that are nearer to one (percentile)"""
-_colours = 'All are in one palette of at most {colours} colours.\n'
+_colours = 'All are in one palette of at most {colours} colours; each pixel is clear or solid.\n'
 
 # %% ../../nbs/monster/06_deliver.ipynb #bd3dc7df
 def readme_text(

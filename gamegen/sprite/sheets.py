@@ -289,6 +289,7 @@ window.game = new Phaser.Game({{width: {side}*6, height: {side}*{rows}, pixelArt
 </script></html>
 """
 
+# %% ../../nbs/sprite/08_sheets.ipynb #a17e0e0c
 def write_phaser(
     path,           # `.html` to write
     sheets,         # Paths of sheets
