@@ -418,22 +418,27 @@ class MatchModel(SavedModel):
         first = WeightsInfo(**info.notes['following'])
         next_cfg = LSTMConfig.from_dict(first.config)
         following = NextAction.build(next_cfg, part(tensors, 'next.'), first)
-        if nets:
-            gen = nets['waves']
-            gen.sample_noise = cfg.sample_noise
-            gen.gait_noise = cfg.gait_noise
-        else:
-            gen = WaveGen(K + len(names) + 6, cfg)
-            fill(gen, part(tensors, 'gen.'))
+        gen = _light_waves(cfg, nets) if nets else WaveGen(K + len(names) + 6, cfg)
+        if not nets: fill(gen, part(tensors, 'gen.'))
         arrays = [part(tensors, f'traits.{i}.') for i in range(len(names))]
         traits = {n:Traits({k:np.asarray(v) for k,v in a.items()}) for n,a in zip(names, arrays)}
         return cls(traits, following, gen, info)
 
-    def graphs(self):
-        x = torch.zeros(1, self.gen.stem.in_channels - 1, 500)
-        cond,z = x.split([K + len(self.players) + 6, self.gen.sample_noise + self.gen.gait_noise], 1)
-        inputs = dict(cond=cond, mask=torch.ones(1, 500), z=z)
-        return dict(waves=Graph(self.gen, inputs, dict(cond={2:'t'}, mask={1:'t'}, z={2:'t'})))
+# %% ../nbs/10_cgan.ipynb #791bce1b
+def _light_waves(cfg, nets):
+    "The generator where PyTorch is missing"
+    gen = nets['waves']
+    gen.sample_noise = cfg.sample_noise
+    gen.gait_noise = cfg.gait_noise
+    return gen
+
+@patch
+def graphs(self:MatchModel):
+    "The network that a drawing goes through, for `gamegen.io.write_graphs`"
+    x = torch.zeros(1, self.gen.stem.in_channels - 1, 500)
+    cond,z = x.split([K + len(self.players) + 6, self.gen.sample_noise + self.gen.gait_noise], 1)
+    inputs = dict(cond=cond, mask=torch.ones(1, 500), z=z)
+    return dict(waves=Graph(self.gen, inputs, dict(cond={2:'t'}, mask={1:'t'}, z={2:'t'})))
 
 # %% ../nbs/10_cgan.ipynb #f216691a
 def train_match(

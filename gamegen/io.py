@@ -273,13 +273,9 @@ class SavedModel:
         cfg,              # Settings
         tensors:dict,     # As `tensors` gave them
         info:WeightsInfo, # The record
-        nets=None,        # The `graphs` as `OnnxNet`s, where `drawn` asks for any and PyTorch is missing
     ):
-        "The model from what a file holds; without PyTorch the tensors are arrays"
+        "The model from what a file holds; see `read_graphs` for how it is built without PyTorch"
         raise NotImplementedError
-    def graphs(self) -> dict:
-        "`{name: Graph}`, the networks through which a drawing goes"
-        return {}
 
     def save(self,
         path,           # `.safetensors` file
@@ -337,6 +333,7 @@ def _build(cls, path):
     except Exception as e:         # settings and notes can be anything
         raise WeightsError(f'{path}: its record lacks what a {cls.kind} model needs ({e!r})') from e
 
+# %% ../nbs/01a_io.ipynb #59c54f45
 def _widened(t):
     "A tensor or an array in half precision as one in full"
     if isinstance(t, np.ndarray): return t.astype(np.float32) if t.dtype == np.float16 else t
@@ -447,6 +444,13 @@ def _forget(graph):
     for o in (*graph.node, *graph.input, *graph.output, *graph.value_info):
         for k in ('doc_string', 'metadata_props'): o.ClearField(k)
 
+def _free_rows(graph):
+    "Call every open axis `n`"
+    for v in (*graph.input, *graph.output):
+        for d in v.type.tensor_type.shape.dim:
+            if d.dim_param: d.dim_param = 'n'
+
+# %% ../nbs/01a_io.ipynb #e62456dc
 def _leave_out(graph, weights):
     "Leave out the weights that another file holds; returns their names there, which they get here too"
     from onnx import TensorProto
@@ -467,12 +471,6 @@ def _open_axes(inputs, axes):
     axes = {k:{0:'n'} for k in inputs} if axes is None else axes
     dims = {o:Dim(o, min=1, max=2**20) for v in axes.values() for o in v.values()}
     return tuple({i:dims[o] for i,o in axes.get(k, {}).items()} for k in inputs)
-
-def _free_rows(graph):
-    "Call every open axis `n`"
-    for v in (*graph.input, *graph.output):
-        for d in v.type.tensor_type.shape.dim:
-            if d.dim_param: d.dim_param = 'n'
 
 # %% ../nbs/01a_io.ipynb #8151a72a
 def write_onnx(
@@ -531,6 +529,7 @@ def write_graphs(
         write_onnx(files[-1], g.net, g.inputs, [], axes=g.axes, weights=names, notes=notes)
     return files
 
+# %% ../nbs/01a_io.ipynb #1866da69
 def _graph_folder(path):
     "Where the graphs of weights are: beside them, or in a folder of their own for those that ship"
     return bundled('onnx') if path.parent == bundled('weights') else path.parent
@@ -540,7 +539,8 @@ def read_graphs(
     tensors, # Its arrays
     wanted,  # Names of graphs that have to be there
 ) -> dict:
-    "The networks that `write_graphs` wrote, as `{name: OnnxNet}`"
+    """The networks that `write_graphs` wrote, as `{name: OnnxNet}`: where PyTorch is missing, `build`
+    gets those that the class names in `drawn` as `nets`, and arrays for tensors"""
     path = Path(path)
     own = _open(path, 'weights')[0].metadata()['digest']
     nets = {}

@@ -462,7 +462,7 @@ def adam(cfg:StyleGANConfig):
     "The optimiser, as a Trainer wants it"
     return partial(torch.optim.Adam, betas=(cfg.beta1, cfg.beta2), eps=1e-8, fused=True)
 
-# %% ../nbs/60_monsters.ipynb #40781ce8
+# %% ../nbs/60_monsters.ipynb #40781ce7
 class SpriteBytes(nn.Module):
     "Latents, classes and truncations `(n,)` to sprites as bytes"
     def __init__(self, gen):
@@ -472,6 +472,7 @@ class SpriteBytes(nn.Module):
         w = truncate(self.gen.mapping, self.gen.mapping(z, y), y, psi[:,None])
         return to_bytes(self.gen.synthesis(self.gen.broadcast(w)))
 
+# %% ../nbs/60_monsters.ipynb #40781ce8
 class MonsterModel(SavedModel):
     "A generator of monsters, what it was trained on, and how to tell a copy"
     kind,config,half = 'monsters',MonsterConfig,True
@@ -513,12 +514,15 @@ class MonsterModel(SavedModel):
         sampler = LatentSampler(cfg, features.get('rows'), features.get('y'))
         return cls(gen, cfg, info, copies, part(tensors, 'critic.'), sampler, nets)
 
-    def graphs(self):
-        inputs = dict(z=torch.randn(2, self.cfg.latent + self.cfg.cond_features))
-        inputs |= dict(y=torch.zeros(2, dtype=torch.long), psi=torch.ones(2))
-        some = dict(x=torch.full((2, 4, self.cfg.size, self.cfg.size), 200, dtype=torch.uint8))
-        return dict(sprites=Graph(self.nets['sprites'], inputs), pixels=Graph(PixelPass(), some),
-                    features=Graph(FeaturePass(self.cfg.size).eval(), some))
+# %% ../nbs/60_monsters.ipynb #40781ce9
+@patch
+def graphs(self:MonsterModel):
+    "The networks that a drawing goes through, for `gamegen.io.write_graphs`"
+    inputs = dict(z=torch.randn(2, self.cfg.latent + self.cfg.cond_features))
+    inputs |= dict(y=torch.zeros(2, dtype=torch.long), psi=torch.ones(2))
+    some = dict(x=torch.full((2, 4, self.cfg.size, self.cfg.size), 200, dtype=torch.uint8))
+    return dict(sprites=Graph(self.nets['sprites'], inputs), pixels=Graph(PixelPass(), some),
+                features=Graph(FeaturePass(self.cfg.size).eval(), some))
 
 # %% ../nbs/60_monsters.ipynb #de600008
 @patch

@@ -485,21 +485,19 @@ class CreatureModel(SavedModel):
     def build(cls, cfg, tensors, info, nets=None):
         schema = Schema(**{k:info.notes[k] for k in ('cats', 'nums', 'total', 'unlike')})
         codec = Codec(part(tensors, 'codec.'))
-        if nets: gen = SimpleNamespace(cfg=cfg, schema=schema, codec=codec)
-        else:
-            gen = CreatureGen(cfg, schema, codec)
-            fill(gen, part(tensors, 'gen.'))
-        heads = ('growth.', 'combinations')
-        return cls(gen, info, {k:o for k,o in tensors.items() if k.startswith(heads)}, nets)
+        light = SimpleNamespace(cfg=cfg, schema=schema, codec=codec)
+        gen = light if nets else CreatureGen(cfg, schema, codec)
+        if not nets: fill(gen, part(tensors, 'gen.'))
+        extra = {k:o for k,o in tensors.items() if k.startswith(('growth.', 'combinations'))}
+        return cls(gen, info, extra, nets)
 
     def graphs(self):
-        n = 2
         k = len(self.schema.nums)
         shapes = dict(z=self.gen.cfg.noise_dim, heaped=k, all_heaped=1, round_total=1)
-        condition = dict(codes=torch.zeros(n, len(self.schema.cats), dtype=torch.long),
-                         total=torch.zeros(n, 1), given=torch.ones(n, len(self.schema.cats) + 1))
-        numbers = condition | {k:torch.full((n, o), .5) for k,o in shapes.items()}
-        categories = condition | dict(z=numbers['z'], u=torch.full((n, sum(self.schema.sizes)), .5))
+        condition = dict(codes=torch.zeros(2, len(self.schema.cats), dtype=torch.long),
+                         total=torch.zeros(2, 1), given=torch.ones(2, len(self.schema.cats) + 1))
+        numbers = condition | {k:torch.full((2, o), .5) for k,o in shapes.items()}
+        categories = condition | dict(z=numbers['z'], u=torch.full((2, sum(self.schema.sizes)), .5))
         return dict(categories=Graph(self.nets['categories'], categories),
                     numbers=Graph(self.nets['numbers'], numbers))
 
@@ -636,7 +634,7 @@ def draw_rows(
     y,heaped,total = _in_blocks(model.nets['numbers'], (codes, total, given, z, *noise))
     return model.gen.codec.settle(y, heaped, total[:,0].round()), codes
 
-# %% ../nbs/30_pokemon_wgan.ipynb #e059d17f
+# %% ../nbs/30_pokemon_wgan.ipynb #3015870f
 def _fit_to_total(model, n, total, allowed, seed, novel):
     "Categories `(n,columns)` of the rows, among many free draws, whose totals come nearest"
     pool = 4096
@@ -647,7 +645,6 @@ def _fit_to_total(model, n, total, allowed, seed, novel):
     rng = np.random.default_rng(stream(seed, 'creatures/which'))
     return codes[near][rng.integers(len(near), size=n)]
 
-# %% ../nbs/30_pokemon_wgan.ipynb #3015870f
 def draw_table(
     model:CreatureModel,
     n,              # Rows

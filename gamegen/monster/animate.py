@@ -474,10 +474,7 @@ def _gain(stand, flow, target, n=6, most=3., nets=None):
         lo,hi = (mid, hi) if less else (lo, mid)
     return (lo*hi)**.5
 
-# %% ../../nbs/monster/04_animate.ipynb #d2a2dd49
-# frames, and frames a second
-TIMING = dict(idle=(6, 6), walk=(8, 10), fly=(5, 10), attack=(6, 10), hit=(4, 8))
-
+# %% ../../nbs/monster/04_animate.ipynb #d2a2dd48
 class FlowPass(nn.Module):
     "A standing pose as bytes (1,4,64,64), motions (n,) and latent codes to flows of the one that moves most"
     def __init__(self, net):
@@ -494,6 +491,12 @@ class FlowPass(nn.Module):
         keeps = _helmholtz(flows)[0]
         motion_of = ((keeps - keeps.roll(-1, 1)).norm(dim=2)*w).sum((1, 2, 3))
         return flows[motion_of.argmax(0, keepdim=True)][0]
+
+def _number(motion, n=1): return torch.tensor([MOTIONS.index(motion)]*n)
+
+# %% ../../nbs/monster/04_animate.ipynb #d2a2dd49
+# frames, and frames a second
+TIMING = dict(idle=(6, 6), walk=(8, 10), fly=(5, 10), attack=(6, 10), hit=(4, 8))
 
 class AnimateModel(SavedModel):
     "A trained network, and what it knows of real motion"
@@ -531,8 +534,6 @@ class AnimateModel(SavedModel):
         return dict(flow=Graph(self.nets['flow'], flow, {}),
                     motion=Graph(self.nets['motion'], motion, dict(t={0:'n'})),
                     warp=Graph(self.nets['warp'], warp, axes), hard=Graph(self.nets['hard'], warp, axes))
-
-def _number(motion, n=1): return torch.tensor([MOTIONS.index(motion)]*n)
 
 # %% ../../nbs/monster/04_animate.ipynb #d2a2dd50
 @patch
