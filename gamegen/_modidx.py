@@ -922,6 +922,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'gamegen/match/commands.py'),
                                         'gamegen.match.commands.match_report': ( 'match/commands.html#match_report',
                                                                                  'gamegen/match/commands.py'),
+                                        'gamegen.match.commands.match_samples': ( 'match/commands.html#match_samples',
+                                                                                  'gamegen/match/commands.py'),
                                         'gamegen.match.commands.match_summary': ( 'match/commands.html#match_summary',
                                                                                   'gamegen/match/commands.py'),
                                         'gamegen.match.commands.match_to_json': ( 'match/commands.html#match_to_json',
