@@ -3,8 +3,8 @@
 python bench/match_scores.py [--trainings N] [--steps N] [--folder RUNS] trains on the simulated
 midfielder, as `gamegen match-train` does it. The matches are compared with the one they were
 trained on, and with the winger's, which they have not seen. The figures go to
-data/match_scores.json; runs in RUNS are gone on with. A training of 2,000 steps takes four minutes
-of one core, the rest six.
+data/match_scores.json; runs in RUNS are gone on with. A training of 2,000 steps takes four to seven
+minutes of one core, the rest six.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ from gamegen.match.scores import copy_figures, memoriser, score_table, window_au
 from gamegen.match.simulate import simulate_match
 
 MINUTES = 9.3
-ABOUT = ('Trained on the simulated midfielder; matches as long as his. '
+ABOUT = ('Trained on the simulated midfielder; three matches of each training, as long as his. '
          'own: compared with his match. other: with the simulated winger. copies: share of copied '
          'waves and of copied runs of the plan in each match, at 1 % false alarm. windows: AUC of '
          'five gaits in a row of fresh simulated matches against his. Text is median [least, most].')
@@ -54,7 +54,7 @@ def figures(models):
     own,other = (read_match(bundled(f'match_{o}.json')) for o in ('midfielder', 'winger'))
     def of(k, i): return generate_match(MINUTES, seed=10*k + i, model=models[k])
     every = [of(k, i) for k in range(len(models)) for i in range(3)]
-    made = {'this GAN, three matches of each training':every}
+    made = {'this GAN':every}
     fresh = {'simulator, the same player':three(lambda s: simulated('midfielder', s))}
     alone = {'one norm at a time':three(lambda s: one_norm(own, s))}
     known = {'the training match':[own], 'memoriser of it':three(lambda s: memoriser(own, s))}
@@ -70,7 +70,7 @@ def figures(models):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--trainings', type=int, default=3)
+    p.add_argument('--trainings', type=int, default=1)
     p.add_argument('--steps', type=int, default=STEPS)
     p.add_argument('--folder', type=Path)
     a = p.parse_args()
@@ -78,7 +78,8 @@ def main():
     folder = a.folder or Path(tempfile.mkdtemp())
     match = read_match(bundled('match_midfielder.json'))
     models = [trained(match, s, a.steps, folder) for s in range(a.trainings)]
-    record = dict(about=ABOUT, minutes=MINUTES, steps=a.steps, **figures(models))
+    about = dict(about=ABOUT, minutes=MINUTES, steps=a.steps, trainings=a.trainings)
+    record = about | figures(models)
     text = json.dumps(record, indent=1) + '\n'
     (bundled()/'match_scores.json').write_text(text, encoding='utf-8')
 

@@ -2044,6 +2044,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'gamegen.report.results._match': ('report/results.html#_match', 'gamegen/report/results.py'),
                                         'gamegen.report.results._match_kind': ( 'report/results.html#_match_kind',
                                                                                 'gamegen/report/results.py'),
+                                        'gamegen.report.results._match_open': ( 'report/results.html#_match_open',
+                                                                                'gamegen/report/results.py'),
                                         'gamegen.report.results._match_peers': ( 'report/results.html#_match_peers',
                                                                                  'gamegen/report/results.py'),
                                         'gamegen.report.results._maze': ('report/results.html#_maze', 'gamegen/report/results.py'),

@@ -434,6 +434,7 @@ def _split_settings(command, given):
 
 def _lighten(command, given):
     "Do without PyTorch where that will do; say so where it will not, and PyTorch is missing"
+    if command not in (*LIGHT, *TORCH): return
     from gamegen.light import MissingTorch, go_light, is_light
     if _is_command() and command in LIGHT and not given.get('weights'): go_light()
     elif command in TORCH and is_light(): raise MissingTorch(f'gamegen {command}')
