@@ -247,7 +247,7 @@ def frame_nets(
     if cfg.kind == 'classic': return dict(gen=gen, critic=classic_critic(cfg))
     if cfg.kind == 'modern': return dict(gen=gen, critic=Critic(cfg))
     from gamegen.frame.projected import ProjectedCritic
-    return dict(gen=gen, critic=ProjectedCritic(cfg.channels, n_scenes))
+    return dict(gen=gen, critic=ProjectedCritic(cfg.channels, n_scenes, cfg.code))
 
 # %% ../nbs/40_mario_dcgan.ipynb #dca215aa
 def to_floats(
@@ -352,7 +352,7 @@ def scene_weights(
     if track is None: return w
     if track not in model.tracks:
         known = ', '.join(model.tracks) or 'none, for these weights were trained without'
-        raise ConfigError(f'track: expected one of those learned; got {track!r}; there are: {known}')
+        raise ConfigError(f'track: expected one that was learned; got {track!r}; these: {known}')
     of = np.arange(len(w))//model.cfg.scenes
     w = w*(of == model.tracks.index(track))
     return w/w.sum()
