@@ -3,7 +3,7 @@
 python bench/match_scores.py [--trainings N] [--steps N] [--folder RUNS] trains on the simulated
 midfielder, as `gamegen match-train` does it. The matches are compared with the one they were
 trained on, and with the winger's, which they have not seen. The figures go to
-data/match_scores.json; runs in RUNS are gone on with. A training of 2,000 steps takes four to seven
+data/midfielder_scores.json; runs in RUNS are gone on with. A training of 2,000 steps takes four to seven
 minutes of one core, the rest six.
 """
 import argparse
@@ -81,6 +81,6 @@ def main():
     about = dict(about=ABOUT, minutes=MINUTES, steps=a.steps, trainings=a.trainings)
     record = about | figures(models)
     text = json.dumps(record, indent=1) + '\n'
-    (bundled()/'match_scores.json').write_text(text, encoding='utf-8')
+    (bundled()/'midfielder_scores.json').write_text(text, encoding='utf-8')
 
 if __name__ == '__main__': main()

@@ -8,6 +8,7 @@ __all__ = ['SPEEDUPS', 'frame_grid', 'frame_walk', 'directions', 'frame_explorer
 
 # %% ../../nbs/frame/04_tools.ipynb #a9fe657e
 import os, subprocess, sys, time
+from functools import partial
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -23,8 +24,8 @@ from ..film import write_film
 from ..images import tile
 from ..io import write_onnx
 from ..light import MissingTorch
-from ..mario_dcgan import (FrameModel, FramesConfig, frame_nets, frame_noise, frames_trainer,
-                                 generate_frames, train_frames)
+from ..mario_dcgan import (FrameModel, FramesConfig, frame_nets, frames_trainer,
+                                 generate_frames, model_noise, train_frames)
 
 # %% ../../nbs/frame/04_tools.ipynb #ff3b043c
 def frame_grid(
@@ -46,6 +47,7 @@ def frame_walk(
     seed=0,        # Of these points
     truncation=1., # Length of the noise, 0 to 2
     model=None,    # A `FrameModel`; the bundled one when None
+    track=None,    # Name of a learned track to stay on
 ):
     "Frames along a closed walk through noise, each step as long in angle as the others"
     check_range('stops', stops, 2)
@@ -53,7 +55,7 @@ def frame_walk(
     check_range('truncation', truncation, 0, 2, whole=False)
     model = model or FrameModel.load()
     latent = model.cfg.latent
-    p = frame_noise(stops, latent, seed)
+    p,scene = np.split(model_noise(model, stops, seed, track=track), [latent], 1)
     p = p/np.linalg.norm(p, axis=1, keepdims=True)*latent**.5
     t = np.arange(steps)/steps*stops
     k = t.astype(int)
@@ -62,7 +64,8 @@ def frame_walk(
     b = p[(k + 1) % stops]
     w = np.arccos((a*b).sum(1, keepdims=True)/latent)
     along = (np.sin((1-u)*w)*a + np.sin(u*w)*b)/np.sin(w)*truncation
-    return model.draw(along.astype(np.float32))
+    where = (1-u)*scene[k % stops] + u*scene[(k + 1) % stops]
+    return model.draw(np.concatenate([along, where], 1).astype(np.float32))
 
 # %% ../../nbs/frame/04_tools.ipynb #df72d0fd
 def directions(
@@ -72,8 +75,10 @@ def directions(
     "The `k` directions of the noise that the first layer stretches most, `(k,latent)`"
     if model.gen is None: raise MissingTorch('directions')
     layers = (torch.nn.Linear, torch.nn.ConvTranspose2d)
-    w = next(m.weight for m in model.gen.modules() if isinstance(m, layers))
+    net = getattr(model.gen, 'mapping', model.gen)
+    w = next(m.weight for m in net.modules() if isinstance(m, layers))
     if w.ndim > 2: w = w.flatten(1).T
+    w = w[:,:model.cfg.latent]      # a scene may stand behind the noise
     return torch.linalg.svd(w.float(), full_matrices=False)[2][:k].numpy()
 
 def _as_png(img):
@@ -98,8 +103,8 @@ def frame_explorer(
     button = w.Button(description='Save')
     note = w.HTML()
     def picture():
-        z = frame_noise(1, model.cfg.latent, seed.value)
-        z = z + sum(s.value*o for s,o in zip(sliders, found))
+        z = model_noise(model, 1, seed.value)
+        z[:,:model.cfg.latent] += sum(s.value*o for s,o in zip(sliders, found))
         return frame_grid(model.draw(z), pad=0)
     def show(_=None): page.value = _as_png(picture())
     def save(_):
@@ -116,7 +121,7 @@ def export_onnx(
     path, # `.onnx` file to write
 ):
     "Write the generator: input `noise (n,latent)`, output `frames (n,c,h,w)` in [-1,1]"
-    write_onnx(path, model.gen, dict(noise=torch.randn(2, model.cfg.latent)), ['frames'])
+    write_onnx(path, model.gen, dict(noise=torch.from_numpy(model_noise(model, 2, 0))), ['frames'])
 
 # %% ../../nbs/frame/04_tools.ipynb #6041bba3
 def _save_frames(frames, paths, scale, force):
@@ -137,6 +142,7 @@ def write_frames(
     walk:str=None,    # Film to write too, from frame to frame, .mp4 or .gif
     force:bool=False, # Replace files that are there?
     weights:str=None, # Weights of your own, from gamegen frames-train; those that ship if left out
+    track:str=None,   # Name of a learned track; any if left out
 ) -> dict:
     "Draw frames of a game into a folder"
     check_range('scale', scale, 1, 16)
@@ -148,8 +154,9 @@ def write_frames(
     films = [check_path(walk, ('.mp4', '.gif'), force, inside)] if walk else []
     files = [Path(out)/f'frame_{i+1:04d}.png' for i in range(N)]
     for p in files: check_path(p, overwrite=force, make=True)
-    _save_frames(generate_frames(N, seed, truncation, model), files, scale, force)
-    for p in films: _save_walk(frame_walk(60, 4, seed, truncation, model), p, scale, force)
+    _save_frames(generate_frames(N, seed, truncation, model, track), files, scale, force)
+    film = partial(frame_walk, 60, 4, seed, truncation, model, track)
+    for p in films: _save_walk(film(), p, scale, force)
     licence = model.info.licence
     walked = f'; {plain(str(walk))}: a walk' if walk else ''
     whose = f'licence of the weights, and of what they draw: {plain(licence)}'
@@ -239,8 +246,10 @@ def _write_summary(cfg, folder):
     "Layers, shapes and parameters of the networks, as summary.txt"
     from torchinfo import summary
     inputs = dict(gen=(2, cfg.latent), critic=(4, cfg.channels, cfg.height, cfg.width))
+    if cfg.kind == 'projected': inputs = dict(gen=(2, cfg.latent + 1))   # its critic takes features
     how = dict(verbose=0, device='cpu', mode='eval')
-    text = [f'{k}\n{summary(net, inputs[k], **how)}\n' for k,net in frame_nets(cfg).items()]
+    nets = frame_nets(cfg)
+    text = [f'{k}\n{summary(nets[k], size, **how)}\n' for k,size in inputs.items()]
     with atomic_write(folder/'summary.txt') as f: f.write_text('\n'.join(text), encoding='utf-8')
 
 def main(

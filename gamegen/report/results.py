@@ -111,7 +111,7 @@ def _match():
 
 @system('match, open', 'Football matches: trained on the simulated midfielder, whom everyone has')
 def _match_open():
-    d = kept('match_scores.json')['own']
+    d = kept('midfielder_scores.json')['own']
     kinds = {'simulator, the same player':'floor', 'real vs real':'floor', 'memoriser':'floor',
              'one norm at a time':'baseline'}
     kinds |= {k:'ours' for k in d if k.startswith('this GAN')}
