@@ -327,8 +327,12 @@ class FrameModel(SavedModel):
         bs=64, # At a time
     ):
         "Frames as bytes `(n,channels,height,width)`"
+        n = len(z)
+        if len(self.scenes):        # batches of one size round alike, however many are drawn
+            bs = 4
+            z = torch.cat([z, z[-1:].expand(-n % bs, -1)])
         with few_threads(), torch.inference_mode():
-            return torch.cat([to_bytes(self.gen(b)) for b in z.split(bs)])
+            return torch.cat([to_bytes(self.gen(b)) for b in z.split(bs)])[:n]
 
 # %% ../nbs/40_mario_dcgan.ipynb #9e81447e
 def frame_noise(
