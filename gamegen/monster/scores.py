@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..core import DataError
-from ..features import _encoder, image_features, kid_efflite0
+from ..features import image_encoder, image_features, kid_efflite0
 from ..metrics import copy_rate, data_copying_test, nearest, prdc
 from .stylegan import to_premultiplied
 
@@ -76,7 +76,7 @@ class FeaturePass(nn.Module):
     "`sprite_features` of sprites that face one way, for export; the network's weights in 16 bits"
     def __init__(self, size): # Pixels across and down
         super().__init__()
-        net = deepcopy(_encoder('cpu')).to(memory_format=torch.contiguous_format)
+        net = deepcopy(image_encoder('cpu')).to(memory_format=torch.contiguous_format)
         self.net = net.half().float()
         one = torch.eye(size)[None,None]
         larger = F.interpolate(one, (224, size), mode='bicubic', antialias=True)[0,0]
