@@ -11,6 +11,7 @@ __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'project
 
 # %% ../nbs/40_mario_dcgan.ipynb #30f5fd19
 import math
+from importlib import import_module
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -235,8 +236,7 @@ def frame_gen(
     "The generator of these settings"
     if cfg.kind == 'classic': return classic_gen(cfg)
     if cfg.kind == 'modern': return Gen(cfg)
-    from gamegen.frame.projected import SceneGen
-    return SceneGen(cfg, n_scenes)
+    return import_module(f'gamegen.frame.{cfg.kind}').SceneGen(cfg, n_scenes)
 
 def frame_nets(
     cfg:FramesConfig,
@@ -246,8 +246,8 @@ def frame_nets(
     gen = frame_gen(cfg, n_scenes)
     if cfg.kind == 'classic': return dict(gen=gen, critic=classic_critic(cfg))
     if cfg.kind == 'modern': return dict(gen=gen, critic=Critic(cfg))
-    from gamegen.frame.projected import ProjectedCritic
-    return dict(gen=gen, critic=ProjectedCritic(cfg.channels, n_scenes, cfg.code))
+    room = import_module(f'gamegen.frame.{cfg.kind}')       # that other kinds are at home in
+    return dict(gen=gen, critic=room.ProjectedCritic(cfg.channels, n_scenes, cfg.code))
 
 # %% ../nbs/40_mario_dcgan.ipynb #dca215aa
 def to_floats(
@@ -309,6 +309,7 @@ class FrameBytes(nn.Module):
         self.gen = gen
     def forward(self, z): return to_bytes(self.gen(z))
 
+# %% ../nbs/40_mario_dcgan.ipynb #a17e1001
 class FrameModel(SavedModel):
     "A generator of frames, with the record of the run that made it"
     kind = 'frames'
@@ -373,6 +374,7 @@ def scene_weights(
     w = w*(of == model.tracks.index(track))
     return w/w.sum()
 
+# %% ../nbs/40_mario_dcgan.ipynb #a17e1002
 def model_noise(
     model:FrameModel,
     n, seed, truncation=1., # As for `frame_noise`
@@ -509,8 +511,7 @@ def train_frames(
     "Learn to draw frames like these"
     cfg = cfg or FramesConfig()
     if cfg.kind == 'projected':
-        from gamegen.frame.projected import train_projected
-        return train_projected(cfg, resume, progress, licence)
+        return import_module(f'gamegen.frame.{cfg.kind}').train_projected(cfg, resume, progress, licence)
     t = frames_trainer(cfg, cfg.output, progress)
     if t.skipped:
         name,why = t.skipped[0]

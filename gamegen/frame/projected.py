@@ -123,6 +123,7 @@ class Head(nn.Module):
         e = (self.table(c) + self.code(code))[:,:,None,None]
         return (s[:,0] + (v*e).sum(1)*e.shape[1]**-.5).flatten(1)
 
+# %% ../../nbs/frame/02a_projected.ipynb #a17e1003
 class ProjectedCritic(nn.Module):
     "Heads on the mixed features of four grids, and one on the pixels"
     def __init__(self, channels, n_scenes, n_code):
@@ -221,6 +222,7 @@ def _maps(cfg, n):
     widths = (1, 7/3, 4, 8, 32/3)
     return [max(2, round(cfg.gen_features*widths[min(k, 4)])) for k in range(n)][::-1]
 
+# %% ../../nbs/frame/02a_projected.ipynb #a17e1004
 class SceneGen(nn.Module):
     "Noise and a scene, `(n,latent+scenes)`, to pictures"
     def __init__(self, cfg:FramesConfig, n_scenes, n_style=256, n_embed=64, deep=3):
@@ -452,6 +454,7 @@ def projected_trainer(
     t.projected = steps
     return t
 
+# %% ../../nbs/frame/02a_projected.ipynb #a17e1005
 def train_projected(
     cfg:FramesConfig,  # Settings, such as `projected()`
     resume=False,      # Go on with the run in `cfg.output`, if there is one?
