@@ -13,6 +13,8 @@ from types import ModuleType
 
 import numpy as np
 
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')   # before ONNX Runtime is imported
+
 # %% ../nbs/09_light.ipynb #2ef0111a
 class MissingTorch(ImportError):
     "Something that needs PyTorch, where it is not installed"

@@ -22,7 +22,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .batches import noise
-from .core import ConfigError, check_range, fixed_rng, normal, opt, pick_seed, stream
+from .core import (ConfigError, WeightsError, check_range, fixed_rng, normal, opt, pick_seed,
+                          stream)
 from .features import image_features, kid_efflite0, thumbnails
 from .frame.data import frame_source, left_out
 from .frame.modern import Blur, StyledNorm, augment
@@ -331,7 +332,10 @@ class FrameModel(SavedModel):
     @classmethod
     def build(cls, cfg, tensors, info, nets=None):
         if nets: return cls(None, info, nets)
-        gen = frame_gen(cfg, len(info.notes.get('scenes', [])))
+        scenes = info.notes.get('scenes', [])
+        if cfg.kind == 'projected' and not scenes:
+            raise WeightsError('scenes: none in the notes; expected how many frames each has')
+        gen = frame_gen(cfg, len(scenes))
         fill(gen, tensors)
         return cls(gen, info)
     def graphs(self):
