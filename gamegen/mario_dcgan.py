@@ -88,7 +88,7 @@ def classic_large(**kw):
     return classic(**{**dict(width=88, height=66, gen_features=109, critic_features=93), **kw})
 
 def projected(**kw):
-    "A generator of chosen tracks against [a critic on frozen features](frame/02a_projected.ipynb)"
+    "A generator of chosen tracks against a critic on frozen features"
     ours = dict(kind='projected', latent=64, gen_features=24, lr=2.5e-4, lr_critic=2.5e-4)
     return FramesConfig(**{**ours, **kw})
 
