@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['FramesConfig', 'classic', 'classic_small', 'classic_large', 'projected', 'grid_sizes', 'Up', 'Down', 'classic_gen',
            'classic_critic', 'gan_critic_loss', 'nonsaturating_loss', 'mapping_network', 'first_grid', 'to_rgb_layers',
-           'Gen', 'Critic', 'frame_gen', 'frame_nets', 'to_floats', 'critic_step', 'gen_step', 'to_bytes', 'FrameBytes',
-           'FrameModel', 'frame_noise', 'scene_weights', 'model_noise', 'generate_frames', 'FrameCopies', 'FrameScorer',
-           'cooldown', 'frames_trainer', 'train_frames']
+           'Gen', 'SceneGen', 'Critic', 'frame_gen', 'frame_nets', 'to_floats', 'critic_step', 'gen_step', 'to_bytes',
+           'FrameBytes', 'FrameModel', 'frame_noise', 'scene_weights', 'model_noise', 'generate_frames', 'FrameCopies',
+           'FrameScorer', 'cooldown', 'frames_trainer', 'train_frames']
 
 # %% ../nbs/40_mario_dcgan.ipynb #30f5fd19
 import math
-from importlib import import_module
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -26,7 +25,7 @@ from .core import (ConfigError, WeightsError, check_range, fixed_rng, normal, op
                           stream)
 from .features import image_features, kid_efflite0, thumbnails
 from .frame.data import frame_source, left_out
-from .frame.modern import Blur, StyledNorm, augment
+from .frame.modern import Blur, StyledBlock, StyledNorm, augment
 from .io import Graph, SavedModel, WeightsInfo, fill
 from .light import frozen, run_net
 from .metrics import copy_rate, nearest, prdc
@@ -208,6 +207,44 @@ class Gen(nn.Module):
             out = to_rgb(x) + below
         return out.tanh()
 
+# %% ../nbs/40_mario_dcgan.ipynb #a17e2001
+def _maps(cfg, n):
+    "Maps on each of `n` grids, smallest grid first: many where the grid is small"
+    widths = (1, 7/3, 4, 8, 32/3)
+    return [max(2, round(cfg.gen_features*widths[min(k, 4)])) for k in range(n)][::-1]
+
+class SceneGen(nn.Module):
+    "Noise and a scene, `(n,latent+scenes)`, to pictures"
+    def __init__(self, cfg:FramesConfig, n_scenes, n_style=256, n_embed=64, deep=3):
+        super().__init__()
+        self.latent = cfg.latent
+        self.sizes = sizes = grid_sizes(cfg.height, cfg.width)
+        c = _maps(cfg, len(sizes))
+        self.table = nn.Linear(n_scenes, n_embed, bias=False)
+        nn.init.normal_(self.table.weight)
+        self.mapping = mapping_network(cfg.latent + n_embed, n_style)
+        self.first = first_grid(n_style, c[0], sizes[0])
+        ups = [nn.Sequential(Up(i, o, s), Blur()) for i,o,s in zip(c, c[1:], sizes[1:])]
+        self.ups = nn.ModuleList(ups)
+        self.norms = nn.ModuleList(StyledNorm(o, n_style, s) for o,s in zip(c, sizes))
+        blocks = [StyledBlock(o, n_style, s) for o,s in zip(c[:deep], sizes)]
+        self.blocks = nn.ModuleDict({str(k):o for k,o in enumerate(blocks)})
+        self.to_rgb = to_rgb_layers(c[1:], cfg.channels)
+        for m in self.modules():
+            if isinstance(m, nn.BatchNorm2d): m.momentum = .05   # batches are small
+
+    def forward(self, z):
+        z,scene = z.split([self.latent, z.shape[1] - self.latent], 1)
+        w = self.mapping(torch.cat([z, self.table(scene)], 1))
+        x = self.blocks['0'](self.norms[0](self.first(w), w), w)
+        out = 0.
+        for k,(up,to_rgb) in enumerate(zip(self.ups, self.to_rgb), 1):
+            x = self.norms[k](up(x), w)
+            if str(k) in self.blocks: x = self.blocks[str(k)](x, w)
+            below = F.interpolate(out, self.sizes[k], mode='bilinear') if k > 1 else 0.
+            out = to_rgb(x) + below
+        return out.tanh()
+
 # %% ../nbs/40_mario_dcgan.ipynb #805597b6
 class Critic(nn.Module):
     "Pictures to a score each"
@@ -237,18 +274,16 @@ def frame_gen(
     "The generator of these settings"
     if cfg.kind == 'classic': return classic_gen(cfg)
     if cfg.kind == 'modern': return Gen(cfg)
-    return import_module(f'gamegen.frame.{cfg.kind}').SceneGen(cfg, n_scenes)
+    return SceneGen(cfg, n_scenes)
 
 def frame_nets(
     cfg:FramesConfig,
-    n_scenes=1, # As for `frame_gen`
 ) -> dict:
     "The generator and critic of these settings"
-    gen = frame_gen(cfg, n_scenes)
-    if cfg.kind == 'classic': return dict(gen=gen, critic=classic_critic(cfg))
-    if cfg.kind == 'modern': return dict(gen=gen, critic=Critic(cfg))
-    room = import_module(f'gamegen.frame.{cfg.kind}')       # that other kinds are at home in
-    return dict(gen=gen, critic=room.ProjectedCritic(cfg.channels, n_scenes, cfg.code))
+    if cfg.kind == 'classic': return dict(gen=classic_gen(cfg), critic=classic_critic(cfg))
+    if cfg.kind == 'modern': return dict(gen=Gen(cfg), critic=Critic(cfg))
+    raise ConfigError(f'kind: expected classic or modern; {cfg.kind} is for train_{cfg.kind}')
+
 
 # %% ../nbs/40_mario_dcgan.ipynb #dca215aa
 def to_floats(
@@ -339,16 +374,15 @@ class FrameModel(SavedModel):
         fill(gen, tensors)
         return cls(gen, info)
     def graphs(self):
-        return dict(frames=Graph(self.nets['frames'], dict(z=torch.randn(2, self.cfg.latent + len(self.scenes)))))
+        z = torch.randn(2, self.cfg.latent + len(self.scenes))
+        return dict(frames=Graph(self.nets['frames'], dict(z=z)))
     def draw(self,
-        z,     # Noise `(n,latent)`
-        bs=64, # At a time
+        z, # Noise `(n,latent)`
     ) -> np.ndarray:
         "Frames as bytes `(n,channels,height,width)`"
         n = len(z)
-        if len(self.scenes):        # batches of one size round alike, however many are drawn
-            bs = 4
-            z = np.concatenate([z, np.repeat(z[-1:], -n % bs, 0)])
+        bs = 4        # batches of one size round alike, however many are drawn
+        z = np.concatenate([z, np.repeat(z[-1:], -n % bs, 0)])
         parts = (z[i:i+bs] for i in range(0, len(z), bs))
         return np.concatenate([run_net(self.nets['frames'], o) for o in parts])[:n]
 
@@ -514,8 +548,6 @@ def train_frames(
 ) -> Run:
     "Learn to draw frames like these"
     cfg = cfg or FramesConfig()
-    if cfg.kind == 'projected':
-        return import_module(f'gamegen.frame.{cfg.kind}').train_projected(cfg, resume, progress, licence)
     t = frames_trainer(cfg, cfg.output, progress)
     if t.skipped:
         name,why = t.skipped[0]

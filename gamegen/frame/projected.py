@@ -4,16 +4,14 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'FEATURE_MAPS', 'MIXED_MAPS', 'Projector', 'Head', 'ProjectedCritic', 'hinge_critic_loss', 'hinge_loss',
-           'Scenes', 'find_scenes', 'StyledBlock', 'SceneGen', 'shift_frames', 'some_shifts', 'resemblance',
-           'SeenFrames', 'scene_noise', 'ProjectedSteps', 'recount', 'SceneScorer', 'projected_trainer',
-           'train_projected']
+           'Scenes', 'find_scenes', 'shift_frames', 'some_shifts', 'resemblance', 'SeenFrames', 'scene_noise',
+           'ProjectedSteps', 'recount', 'SceneScorer', 'projected_trainer', 'train_projected']
 
 # %% ../../nbs/frame/02a_projected.ipynb #7a3cabf6
 from copy import deepcopy
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import nn
@@ -24,11 +22,9 @@ from ..batches import TensorLoader, noise
 from ..core import fixed_rng
 from ..features import image_encoder
 from .data import left_out
-from .modern import Blur, StyledNorm
 from ..images import game_frames, load_images
-from ..mario_dcgan import (FrameModel, FrameScorer, FramesConfig, Up, cooldown, first_grid,
-                                 frame_nets, grid_sizes, mapping_network, to_bytes, to_floats,
-                                 to_rgb_layers)
+from ..mario_dcgan import (FrameModel, FrameScorer, FramesConfig, SceneGen, cooldown, to_bytes,
+                                 to_floats)
 from ..train import Run
 
 # %% ../../nbs/frame/02a_projected.ipynb #7a80afb0
@@ -207,53 +203,6 @@ def find_scenes(
     raw = [_centred(o, of) for o in (p[1].float().flatten(1), small)]
     with fixed_rng(seed): codes = _normal(_components(torch.cat(raw, 1), n_code).numpy())
     return Scenes(tracks, of, codes)
-
-# %% ../../nbs/frame/02a_projected.ipynb #56e5a7a4
-class StyledBlock(nn.Module):
-    "A convolution on one grid, beside a shortcut"
-    def __init__(self, c, n_style, size):
-        super().__init__()
-        self.conv = nn.Conv2d(c, c, 3, padding=1, bias=False)
-        self.norm = StyledNorm(c, n_style, size)
-    def forward(self, x, w): return (x + self.norm(self.conv(x), w))*.5**.5
-
-def _maps(cfg, n):
-    "Maps on each of `n` grids, smallest grid first: many where the grid is small"
-    widths = (1, 7/3, 4, 8, 32/3)
-    return [max(2, round(cfg.gen_features*widths[min(k, 4)])) for k in range(n)][::-1]
-
-# %% ../../nbs/frame/02a_projected.ipynb #a17e1004
-class SceneGen(nn.Module):
-    "Noise and a scene, `(n,latent+scenes)`, to pictures"
-    def __init__(self, cfg:FramesConfig, n_scenes, n_style=256, n_embed=64, deep=3):
-        super().__init__()
-        self.latent = cfg.latent
-        self.sizes = sizes = grid_sizes(cfg.height, cfg.width)
-        c = _maps(cfg, len(sizes))
-        self.table = nn.Linear(n_scenes, n_embed, bias=False)
-        nn.init.normal_(self.table.weight)
-        self.mapping = mapping_network(cfg.latent + n_embed, n_style)
-        self.first = first_grid(n_style, c[0], sizes[0])
-        ups = [nn.Sequential(Up(i, o, s), Blur()) for i,o,s in zip(c, c[1:], sizes[1:])]
-        self.ups = nn.ModuleList(ups)
-        self.norms = nn.ModuleList(StyledNorm(o, n_style, s) for o,s in zip(c, sizes))
-        blocks = [StyledBlock(o, n_style, s) for o,s in zip(c[:deep], sizes)]
-        self.blocks = nn.ModuleDict({str(k):o for k,o in enumerate(blocks)})
-        self.to_rgb = to_rgb_layers(c[1:], cfg.channels)
-        for m in self.modules():
-            if isinstance(m, nn.BatchNorm2d): m.momentum = .05   # batches are small
-
-    def forward(self, z):
-        z,scene = z.split([self.latent, z.shape[1] - self.latent], 1)
-        w = self.mapping(torch.cat([z, self.table(scene)], 1))
-        x = self.blocks['0'](self.norms[0](self.first(w), w), w)
-        out = 0.
-        for k,(up,to_rgb) in enumerate(zip(self.ups, self.to_rgb), 1):
-            x = self.norms[k](up(x), w)
-            if str(k) in self.blocks: x = self.blocks[str(k)](x, w)
-            below = F.interpolate(out, self.sizes[k], mode='bilinear') if k > 1 else 0.
-            out = to_rgb(x) + below
-        return out.tanh()
 
 # %% ../../nbs/frame/02a_projected.ipynb #15f90765
 def shift_frames(
@@ -441,9 +390,9 @@ def projected_trainer(
     seen = SeenFrames(x[known], [labels[i] for i in known], cfg)
     steps = ProjectedSteps(seen)
     with fixed_rng(cfg.seed):
-        nets = frame_nets(cfg, steps.n)
-    order = 'critic','gen'
-    nets = {k:nets[k].to(memory_format=torch.channels_last) for k in order}
+        gen = SceneGen(cfg, steps.n)
+        critic = ProjectedCritic(cfg.channels, steps.n, cfg.code)
+    nets = {k:o.to(memory_format=torch.channels_last) for k,o in dict(critic=critic, gen=gen).items()}
     loader = TensorLoader(seen.frames, torch.arange(len(seen.frames)), bs=cfg.bs, seed=cfg.seed)
     adam = partial(torch.optim.Adam, betas=(cfg.beta1, cfg.beta2), fused=True)
     t = Trainer(nets, dict(critic=steps.critic_step, gen=steps.gen_step), loader, cfg, folder,

@@ -24,7 +24,7 @@ from ..film import write_film
 from ..images import tile
 from ..io import write_onnx
 from ..light import MissingTorch
-from ..mario_dcgan import (FrameModel, FramesConfig, frame_nets, frames_trainer,
+from ..mario_dcgan import (FrameModel, FramesConfig, frame_gen, frame_nets, frames_trainer,
                                  generate_frames, model_noise, train_frames)
 
 # %% ../../nbs/frame/04_tools.ipynb #ff3b043c
@@ -245,12 +245,17 @@ def _with_speedups(cfg, resume, quickest):
 def _write_summary(cfg, folder):
     "Layers, shapes and parameters of the networks, as summary.txt"
     from torchinfo import summary
-    inputs = dict(gen=(2, cfg.latent), critic=(4, cfg.channels, cfg.height, cfg.width))
-    if cfg.kind == 'projected': inputs = dict(gen=(2, cfg.latent + 1))   # its critic takes features
+    own = cfg.kind == 'projected'          # its generator takes a scene too, its critic features
+    inputs = dict(gen=(2, cfg.latent + own), critic=(4, cfg.channels, cfg.height, cfg.width))
     how = dict(verbose=0, device='cpu', mode='eval')
-    nets = frame_nets(cfg)
-    text = [f'{k}\n{summary(nets[k], size, **how)}\n' for k,size in inputs.items()]
+    nets = dict(gen=frame_gen(cfg)) if own else frame_nets(cfg)
+    text = [f'{k}\n{summary(net, inputs[k], **how)}\n' for k,net in nets.items()]
     with atomic_write(folder/'summary.txt') as f: f.write_text('\n'.join(text), encoding='utf-8')
+
+def _trained(cfg, resume):
+    if cfg.kind != 'projected': return train_frames(cfg, resume, progress=True)
+    from gamegen.frame.projected import train_projected
+    return train_projected(cfg, resume, progress=True)
 
 def main(
     cfg:FramesConfig,
@@ -261,7 +266,7 @@ def main(
     if cfg.gpus > 1 and 'WORLD_SIZE' not in os.environ: _launch(cfg, resume)
     if cfg.gpus: cfg = cfg.replace(device='cuda')
     cfg = _with_speedups(cfg, resume, quickest)
-    run = train_frames(cfg, resume, progress=True)
+    run = _trained(cfg, resume)
     if rank_world()[0] == 0:
         _write_summary(cfg, run.folder)
         print(f'{run.folder}: weights.safetensors, and all about the run')

@@ -269,5 +269,6 @@ def main(
     "Write one of every kind of content, and a page that shows them"
     if find_spec('matplotlib') is None:
         raise DataError('matplotlib: not installed; the page needs it (pip install "gamegen[demo]")')
-    bad = [k for k,v in make_demo(out, only, force).items() if type(v) is str]
+    made = make_demo(out, only, force)
+    bad = [k for k,v in made.items() if isinstance(v, str) and not isinstance(v, Absent)]
     if bad: raise GamegenError(f"these exhibits failed, see the page: {', '.join(bad)}")
