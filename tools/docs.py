@@ -108,6 +108,7 @@ def symbols(nbs):
     return {f"{Path(name).with_suffix('.html')}#{o.lower()}" for name,o in found}
 
 TOP = ('CHANGELOG.md', 'CONTRIBUTING.md')        # pages of the site, beside the notebooks
+PICTURES = ROOT/'images'
 
 def place_of(url, home):
     "The file that a link in the folder `home` leads to, if it is one of the repository"
@@ -131,7 +132,7 @@ def relink(md, known, here='index.ipynb', home=NBS):
         rel = f.relative_to(ROOT).as_posix()
         to = on_github(rel)
         if f.suffix == '.ipynb' and f.is_relative_to(NBS): to = link(page(f), here)
-        elif rel in TOP: to = link(rel, here)
+        elif rel in TOP or f.parent == PICTURES: to = link(rel, here)
         elif rel == 'README.md': to = link('index.ipynb', here)
         return f']({to}{mark}{part})'
     md = re.sub(r'\[([^\]]+)\]\(/([\w/]+\.html#[^)\s]+)\)', symbol, md)
@@ -244,6 +245,7 @@ def stage(cache):
         (SITE/name).parent.mkdir(exist_ok=True)
         (SITE/name).write_text(json.dumps(as_page(nb, names[name], known)), encoding='utf-8')
     (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
+    shutil.copytree(PICTURES, SITE/PICTURES.name, ignore=shutil.ignore_patterns('readme-*'))
     for o in TOP:
         md = relink((ROOT/o).read_text(encoding='utf-8'), known, home=ROOT)
         (SITE/o).write_text(md, encoding='utf-8')
@@ -364,6 +366,7 @@ def render():
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
     for l in notes: print('  ' + l)
+    shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(SITE/'_docs', OUT)
