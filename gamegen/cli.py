@@ -343,13 +343,11 @@ def help_of(
 # %% ../nbs/08_cli.ipynb #29cbb931
 def overview() -> str:
     "All commands, and what they have in common"
-    notes = ('What is wrong is said in one line, on stderr. '
-             'Exit codes: 0 done, 1 could not be done, 2 wrongly asked, 130 stopped by Ctrl-C. '
-             'Where there is --json, it prints JSON and nothing else.')
+    notes = ('What is wrong is said in one line, on stderr. Exit codes: 0 done, 1 could not be '
+             'done, 2 wrongly asked, 130 stopped by Ctrl-C.')
     return '\n'.join([
         'gamegen: football matches, creatures, frames, play and monsters for games.', '',
-        'usage: gamegen COMMAND [options]',
-        '       gamegen COMMAND --help     its options, and a line to try', '',
+        'usage: gamegen COMMAND [options]; with --help its options, and a line to try', '',
         *(f'  {k:<17}{c.summary}' for k,c in COMMANDS.items()), '',
         *textwrap.wrap(notes, 80)])
 
