@@ -12,6 +12,9 @@ ONNX = ROOT/'data/onnx'
 MODELS = dict(                           # by the name of the weights
     match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel', frames='mario_dcgan:FrameModel',
     monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel')
+# Those that pages alone draw with: `gamegen.studio.page_graphs`
+PAGES = {'monsters':('styles', 'pictures'), 'play-maze':('decisions',)}
+MODELS['play-maze'] = 'bvae_gpt:Player'
 
 sys.path.insert(0, str(ROOT))
 
@@ -27,7 +30,7 @@ def wrong_graphs():
     wanted = set()
     for name in MODELS:
         path = ROOT/f'data/weights/{name}.safetensors'
-        drawn = model_class(name).drawn
+        drawn = (*model_class(name).drawn, *PAGES.get(name, ()))
         wanted |= {f'{name}.{o}.onnx' for o in drawn}
         try: nets = read_graphs(path, {}, drawn)
         except (ImportError, ValueError) as e:
@@ -45,10 +48,13 @@ def main():
     ap.add_argument('names', nargs='*', help=f"of weights: {', '.join(MODELS)}; all when none is given")
     names = ap.parse_args().names or list(MODELS)
     from gamegen.io import write_graphs
+    from gamegen.studio import page_graphs
     ONNX.mkdir(exist_ok=True)
     for name in names:
         path = ROOT/f'data/weights/{name}.safetensors'
-        for o in write_graphs(model_class(name).load(path), path, ONNX):
+        model = model_class(name).load(path)
+        graphs = (model.graphs() if model.drawn else {}) | page_graphs(model)
+        for o in write_graphs(model, path, ONNX, graphs):
             print(f'{o.relative_to(ROOT)}: {o.stat().st_size:,} bytes', flush=True)
 
 if __name__ == '__main__': main()
