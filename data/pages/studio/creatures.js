@@ -144,7 +144,7 @@ draw.creatures = async (n, allowed, total, seed) => {
     const own = stream(seed, 'creatures/pool'), pool = chooseCategories(m, 4096, allowed, own)
     const some = await drawRows(m, pool.codes, pool.codes.map(() => 0), pool.given, own)
     const far = some.values.map((v, i) => [Math.abs(sum(v) - total), i]).sort((a, b) => a[0] - b[0] || a[1] - b[1])
-    const rng = new Random(seed, 'creatures/which')
+    const rng = new Random(own, 'creatures/which')
     codes = codes.map(() => some.codes[far[rng.below(128)][1]])
     given = given.map(o => o.map(() => 1))
   }

@@ -55,6 +55,22 @@ function paint(canvas, data, [c, h, w]) {
   canvas.getContext('2d').putImageData(image, 0, 0)
 }
 
+// A PNG of RGBA bytes, each as it is: a canvas would round colours where alpha is low
+async function png(data, w, h) {
+  const table = Array.from({length: 256}, (_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ n >>> 1 : n >>> 1; return n })
+  const crc = a => { let c = -1; for (const o of a) c = table[(c ^ o) & 255] ^ c >>> 8; return ~c }
+  const number = n => [n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]
+  const chunk = (name, body) => {
+    const a = Uint8Array.from([...name].map(c => c.charCodeAt(0))), all = new Uint8Array(a.length + body.length)
+    all.set(a); all.set(body, a.length)
+    return new Blob([Uint8Array.from(number(body.length)), all, Uint8Array.from(number(crc(all)))])
+  }
+  const rows = new Uint8Array(h * (4 * w + 1))
+  for (let r = 0; r < h; r++) rows.set(data.subarray(4 * w * r, 4 * w * (r + 1)), r * (4 * w + 1) + 1)
+  const packed = new Uint8Array(await new Response(new Blob([rows]).stream().pipeThrough(new CompressionStream('deflate'))).arrayBuffer())
+  return new Blob([Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10), chunk('IHDR', Uint8Array.from([...number(w), ...number(h), 8, 6, 0, 0, 0])), chunk('IDAT', packed), chunk('IEND', new Uint8Array())], {type: 'image/png'})
+}
+
 // While one drawing goes on, only the last wish is kept
 const lastWish = f => {
   let busy = false, again = false
