@@ -236,10 +236,8 @@ def _about_animate(m):
 
 def _about_play(m):
     cfg = m.cfg
-    places = empty_cache(m)[2]
     return dict(keys=m.keys, rate=m.info.notes['rate'], size=m.info.notes['size'], depth=cfg.depth, heads=cfg.heads,
-                context=cfg.context, width=cfg.width, told=cfg.past_dropout < 1, never=NEVER,
-                game='games/maze.html'), dict(actions=np.asarray(m.net.actions, np.float32))
+                context=cfg.context, width=cfg.width, told=cfg.past_dropout < 1, never=NEVER), dict(actions=np.asarray(m.net.actions, np.float32))
 
 # %% ../nbs/80_studio.ipynb #80a00032
 # By the name of the weights: the model, what pages are told of it, the networks that they run, and the bits of its weights
@@ -360,7 +358,7 @@ def page_text(
     home=None, # Address of the documentation, if there is any
 ) -> str:
     "A page"
-    title,models = PAGES.get(name, ('Studio', ('monsters', 'creatures')))
+    title,models = PAGES.get(name, ('Studio', ('monsters',)))
     body,_,code = _source(f'{name}.html').partition('<script>\n')
     files = ['page.js', 'runtime.js', *(f'model-{o}.js' for o in models)]
     scripts = '\n'.join(f'<script src="{o}"></script>' for o in files)
@@ -378,6 +376,7 @@ def write_studio(
     folder.mkdir(parents=True, exist_ok=True)
     texts = {'runtime.js':script, 'studio.css':_source('studio.css'), 'page.js':_source('page.js')}
     for o in PACKS: texts[f'model-{o}.js'] = f"studio.models['{o}'] = '{_text(pack_bundled(o))}'\n"
+    texts['model-play-maze.js'] += f'studio.game = {json.dumps(bundled("games/maze.html").read_text(encoding="utf-8"))}\n'
     for o in ('index', *PAGES): texts[f'{o}.html'] = page_text(o, home)
     for name,text in texts.items():
         with atomic_write(folder/name) as f: f.write_text(text, encoding='utf-8')

@@ -55,7 +55,7 @@ async function run(name, graph, ...inputs) {
   const m = models[name]
   if (!m.sessions[graph]) {
     const g = m.graphs[graph], file = m.body.slice(g.at, g.at + g.size)
-    m.sessions[graph] = await ort.InferenceSession.create(file, {executionProviders: ['wasm'], externalData: [{path: 'weights', data: m.weights}]})
+    m.sessions[graph] = await ort.InferenceSession.create(file, {executionProviders: ['wasm'], logSeverityLevel: 3, externalData: [{path: 'weights', data: m.weights}]})
   }
   const s = m.sessions[graph], feeds = {}
   s.inputNames.forEach((k, i) => { feeds[k] = new ort.Tensor(...inputs[i]) })
