@@ -2598,6 +2598,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'gamegen.studio.fetch_engine': ('studio.html#fetch_engine', 'gamegen/studio.py'),
                                 'gamegen.studio.pack_bundled': ('studio.html#pack_bundled', 'gamegen/studio.py'),
                                 'gamegen.studio.pack_model': ('studio.html#pack_model', 'gamegen/studio.py'),
+                                'gamegen.studio.page_files': ('studio.html#page_files', 'gamegen/studio.py'),
                                 'gamegen.studio.page_graphs': ('studio.html#page_graphs', 'gamegen/studio.py'),
                                 'gamegen.studio.page_text': ('studio.html#page_text', 'gamegen/studio.py'),
                                 'gamegen.studio.quantised': ('studio.html#quantised', 'gamegen/studio.py'),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEVER', 'PACKS', 'SHOWN', 'ENGINE', 'WORKER', 'PAGES', 'StylePass', 'StyleBytes', 'area_weights', 'DecisionPass',
            'empty_cache', 'page_graphs', 'Pack', 'quantised', 'pack_model', 'pack_bundled', 'fetch_engine', 'ziggurat',
-           'engine_script', 'page_text', 'write_studio']
+           'engine_script', 'page_files', 'page_text', 'write_studio']
 
 # %% ../nbs/80_studio.ipynb #80a00003
 import base64, gzip, json, os, shutil, subprocess, tarfile, tempfile
@@ -353,15 +353,21 @@ def _nav(here, home):
     def link(k, text): return f'<a href="{k}.html"' + ' aria-current="page"'*(k == here) + f'>{text}</a>'
     return '\n'.join([link(*o) for o in links] + ([f'<a href="{home}">Documentation</a>'] if home else []))
 
+def page_files(
+    name, # Of `PAGES`, or 'index'
+) -> list:
+    "The files that a page loads, itself first"
+    models = PAGES[name][1] if name in PAGES else ('monsters',)
+    return [f'{name}.html', 'studio.css', 'page.js', 'runtime.js', *(f'model-{o}.js' for o in models)]
+
 def page_text(
     name,      # Of `PAGES`, or 'index'
     home=None, # Address of the documentation, if there is any
 ) -> str:
     "A page"
-    title,models = PAGES.get(name, ('Studio', ('monsters',)))
+    title = PAGES[name][0] if name in PAGES else 'Studio'
     body,_,code = _source(f'{name}.html').partition('<script>\n')
-    files = ['page.js', 'runtime.js', *(f'model-{o}.js' for o in models)]
-    scripts = '\n'.join(f'<script src="{o}"></script>' for o in files)
+    scripts = '\n'.join(f'<script src="{o}"></script>' for o in page_files(name)[2:])
     return _page.format(title=title, icon=_icon, nav=_nav(name, home), body=body, scripts=scripts,
                         engine=_runtime.format(version=ENGINE[1]), code=code.partition('</script>')[0])
 

@@ -101,25 +101,134 @@ def monsters(tab, rows):
         near = decibels(np.stack([premultiplied(o) for o in x]), np.stack([premultiplied(o) for o in c.frames]))
         rows.add(f'{m}, dB{"" if same else "; other times"}', near*same, 34)
 
+def play(tab, rows):
+    import torch
+    from gamegen.bvae_gpt import Player
+    from gamegen.core import bundled
+    from gamegen.play.agents import Agent
+    from gamegen.play.recordings import read_recording
+    tab.js("$('#pause').click(); studio.ask('restart')")
+    torch.set_num_threads(1)
+    agent = Agent(Player.bundled('maze'))
+    frames = read_recording(bundled('recordings/maze-1')).frames[:120:2].permute(0, 2, 3, 1).numpy()
+    same = []
+    for x in frames:
+        want, = agent.act([x])
+        got = tab.js(f"studio.ask('decide', {x.ravel().tolist()}).then(d => d.held)")
+        same.append(tuple(got) == want)
+    rows.add(f'decisions that are the same, of {len(same)}', sum(same), len(same) - 3)
+    tab.js("studio.ask('restart').then(() => { pace = 20; $('#pause').click() })")
+    rate = 0
+    for _ in range(5):               # something else may be going on
+        time.sleep(3)
+        rate = max(rate, float(tab.js("figures(); $('#rate').textContent")))
+        if rate >= 19: break
+    ms = tab.js("$('#ms').textContent")
+    rows.add(f'decisions a second where 20 are asked for, {ms} each', rate, 19)
+    held = "document.querySelectorAll('#pad .held').length"
+    tab.js("$('#take').focus()")
+    tab.press('Enter', '\r')
+    tab('Input.dispatchKeyEvent', type='keyDown', key='ArrowUp', windowsVirtualKeyCode=38)
+    before = tab.js('frame.contentDocument.title')
+    time.sleep(.7)
+    moved = tab.js('frame.contentDocument.title') != before and tab.js(held) == 1
+    tab('Input.dispatchKeyEvent', type='keyUp', key='ArrowUp', windowsVirtualKeyCode=38)
+    rows.add('a visitor takes the keys, and they are let go again', int(moved and tab.js('yours') and tab.js(held) == 0), 1)
+    tab.js("$('#take').click()")
+    tab.wait(held + ' > 0', 5)
+    rows.add('and hands them back', int(not tab.js('yours')), 1)
+
+def sheet(tab, rows):
+    "The sheet that a page makes is laid out as Python lays it out"
+    from gamegen.monster.animate import MOTIONS
+    from gamegen.monster.deliver import whole_motions
+    from gamegen.sprite.sheets import read_sheet, write_sheet
+    from PIL import Image
+    o = tab.js("sheetOf(one()).then(s => { s.data = [...s.data]; s.x = [...one().x]; return JSON.stringify([s, one().seed, file(one())]) })")
+    s,seed,name = json.loads(o)
+    sprite = np.array(s['x'], np.uint8).reshape(4, 64, 64)
+    with tempfile.TemporaryDirectory() as d:
+        path = write_sheet(Path(d)/f'{name}-sheet.png', whole_motions(sprite, MOTIONS, seed), name)
+        table = json.loads(path.with_suffix('.json').read_text())
+        rows.add('the table of a sheet is that of Python', int(s['table'] == table), 1)
+        want = np.asarray(Image.open(path))
+    got = np.array(s['data'], np.uint8).reshape(s['h'], s['w'], 4)
+    rows.add('its picture, dB', decibels(got, want) if got.shape == want.shape else 0, 34)
+
 def premultiplied(x):
     x = np.asarray(x, float)
     return np.concatenate([x[:3]*x[3:]/255, x[3:]])
-CASES = dict(match=(matches,), creatures=(same_numbers, creatures), frames=(frames,), monsters=(monsters,))
+CASES = dict(index=(), match=(matches,), creatures=(same_numbers, creatures), frames=(frames,), monsters=(monsters, sheet), play=(play,))
+
+# --- every page
+
+BUDGET = dict(match=4.5, creatures=4.5, frames=10.5, monsters=7.2, play=6.5)    # MB of a first visit
+SPEED = 20e6/8       # bytes a second
+AXE = """axe.run(document, {resultTypes: ['violations'], preload: false}).then(r => r.violations.map(v =>
+    `${v.id}, ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 120)}`))"""
+
+def budgets(out, rows):
+    "What a first visit loads"
+    from gamegen.studio import page_files
+    for name,limit in BUDGET.items():
+        mb = sum((out/o).stat().st_size for o in page_files(name))/1e6
+        rows.add(f'{name}: MB of a first visit, {mb*1e6/SPEED:.1f} s at 20 Mbit/s', round(mb, 2), limit, False)
+
+def looks(tab, name, rows, axe):
+    "Errors, requests, overflow and barriers, at two widths and in both themes"
+    wide = 0
+    found = []
+    for width in (1280, 360):
+        for dark in (False, True):
+            tab.view((width, 900), dark)
+            wide = max(wide, tab.js('document.documentElement.scrollWidth - document.documentElement.clientWidth'))
+            if not axe: continue
+            tab.js(axe + '; 0')
+            found += [f'{width} px, {"dark" if dark else "light"}: {o}' for o in tab.js(AXE)]
+    for o in dict.fromkeys(found): print(f'     {o}')
+    if axe: rows.add(f'{name}: barriers that axe finds', len(found), 0, False)
+    rows.add(f'{name}: pixels too wide', wide, 0, False)
+    names = tab.js("performance.getEntriesByType('resource').map(o => o.name)") + asked(tab, 'requests')
+    foreign = [o for o in names if not o.startswith(('file:', 'blob:', 'data:'))]
+    rows.add(f'{name}: requests to other places', len(foreign), 0, False)
+    notes = tab.js("$('#licence').textContent")
+    rows.add(f'{name}: says its licence', int('weights are under' in notes and 'undefined' not in notes), 1)
+
+def problems(tab):
+    "Errors on the console, and of the page"
+    said = [e for e in tab.errors if e.get('entry', {}).get('level', 'error') == 'error']
+    for e in said: print(json.dumps(e)[:300])
+    return len(said) + bool(tab.js('studio.error'))
+
+def try_page(out, name, cases, rows, axe):
+    from gamegen.report.browser import chromium
+    start = time.time()
+    with chromium((out/f'{name}.html').as_uri(), size=(1280, 900)) as tab:
+        tab('Network.enable')
+        tab('Network.emulateNetworkConditions', offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        tab.wait('studio.ready || studio.error', 60)
+        print(f'--- {name}: ready after {time.time() - start:.1f} s, the start of the browser included', flush=True)
+        tab.wait("document.body.getAttribute('aria-busy') != 'true'", 60)
+        for f in cases: f(tab, rows)
+        looks(tab, name, rows, axe)
+        rows.add(f'{name}: errors', problems(tab), 0, False)
 
 def main():
-    from gamegen.report.browser import chromium
+    from docs import find_axe, find_engine
+    from gamegen.report.browser import no_browser
     from gamegen.studio import write_studio
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())/'studio'
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT/'_docs/studio'
+    lack = no_browser()
+    if not (out/'index.html').exists():
+        engine = find_engine()
+        if not engine: lack = lack or 'onnxruntime-web'
+        else: write_studio(out := Path(tempfile.mkdtemp())/'studio', engine)
+    if lack: return print(f'{lack}: not installed; the studio was not tried')
+    axe = find_axe()
+    if not axe: print('axe-core: not in $AXE, node_modules or the packages of npm; tried without')
     rows = Rows()
-    if not (out/'index.html').exists(): write_studio(out)
-    for name,cases in CASES.items():
-        start = time.time()
-        with chromium((out/f'{name}.html').as_uri(), size=(1280, 900)) as tab:
-            tab.wait('studio.ready || studio.error', 60)
-            rows.add(f'{name}: errors', len(tab.errors) + bool(tab.js('studio.error')), 0, False)
-            for e in tab.errors: print(json.dumps(e)[:300])
-            for f in cases: f(tab, rows)
-        print(f'     {name}: {time.time() - start:.0f} s')
+    budgets(out, rows)
+    for name,cases in CASES.items(): try_page(out.resolve(), name, cases, rows, axe)
     print(f'{sum(rows)} passed, {len(rows) - sum(rows)} failed')
     sys.exit(not all(rows))
 

@@ -72,7 +72,7 @@ function rint(v) {                                       // to the nearest even 
 const clip = (v, lo, hi) => Math.min(Math.max(v, lo), hi)
 
 // What pages may ask for: each draws with one system
-const draw = {begin, load, run: (...a) => run(...a), stream, normal, numbers: (seed, name) => {
+const draw = {begin, load, requests: () => performance.getEntriesByType('resource').map(o => o.name), run: (...a) => run(...a), stream, normal, numbers: (seed, name) => {
   const r = new Random(seed, name)
   return {floats: r.floats(5), doubles: [r.double(), r.double()], below: [3, 7, 1000, 2 ** 31].map(o => r.below(o)), permutation: r.permutation(50)}
 }}
