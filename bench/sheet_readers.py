@@ -8,7 +8,8 @@ motions, into engines that npm has put into the folder MODULES, in Chromium:
 
 Each engine says what it has read: names, milliseconds, loops and the point at the feet. That is
 compared with what was written, and goes to data/sheet_readers.json; a strip of screenshots goes to
-images/sheet_readers.png. Tiled is tried where it is installed.
+images/sheet_readers.png. Tiled is tried where it is installed; pygame and arcade where `--python`
+names the Python of an environment that has them, by the functions that the notebook of sheets shows.
 """
 import argparse
 import functools
@@ -16,6 +17,7 @@ import http.server
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -98,6 +100,40 @@ me.device.onReady(() => { me.video.init(640, 160, {parent: 'screen', renderer: m
         me.game.world.addChild(one); found[a.name] = {ms: null, loops: null, feet: null}; } }
     window.found = found; }, true); });
 </script><div id="screen"></div>'''
+# Below the functions of the notebook: show every animation, and say what was read
+PYGAME = '''
+import os, sys
+os.environ['SDL_VIDEODRIVER'] = 'dummy'
+screen = pygame.display.set_mode((640, 160))
+screen.fill('#556677')
+found = {}
+for path in sys.argv[2:]:
+    for name,(pictures, ms, loops, feet) in load_sheet(path).items():
+        w,h = pictures[0].get_size()
+        screen.blit(pictures[2], (90 + 150*len(found) - w*feet['x'], 130 - h*feet['y']))
+        found[name] = dict(ms=ms, loops=loops, feet=[feet['x'], feet['y']])
+pygame.image.save(screen, sys.argv[1])
+print(json.dumps(dict(version=pygame.version.ver, found=found)))
+'''
+ARCADE = '''
+import sys
+window = arcade.Window(640, 160)
+window.clear(color=arcade.types.Color.from_hex_string('556677'))
+found = {}
+sprites = arcade.SpriteList()
+for path in sys.argv[2:]:
+    for name,(sprite, loops, feet) in load_sheet(path).items():
+        w,h = sprite.size
+        sprite.position = 90 + 150*len(found) + w*(.5 - feet['x']), 30 + h*(feet['y'] - .5)
+        sprite.update_animation(.25)
+        sprites.append(sprite)
+        ms = [round(o.duration) for o in sprite.animation.keyframes]
+        found[name] = dict(ms=ms, loops=loops, feet=[feet['x'], feet['y']])
+sprites.draw(pixelated=True)
+arcade.get_image().save(sys.argv[1])
+print(json.dumps(dict(version=arcade.__version__, found=found)))
+'''
+
 ENGINES = {'Phaser 3':('phaser3', PHASER.replace('MODULE', 'phaser3')),
            'Phaser 4':('phaser4', PHASER.replace('MODULE', 'phaser4')), 'PixiJS':('pixi.js', PIXI),
            'Kaplay':('kaplay', KAPLAY), 'Excalibur':('excalibur', EXCALIBUR),
@@ -145,6 +181,20 @@ def by_tiled(folder, names):
             found[t['type']] = dict(ms=[f['duration'] for f in t['animation']])
     return found
 
+def by_python(python, folder, names):
+    "Yield what pygame and arcade have read, `(name, found, screenshot)`"
+    nb = json.loads((bundled().parent/'nbs/sprite/08_sheets.ipynb').read_text(encoding='utf-8'))
+    text = '\n'.join(''.join(c['source']) for c in nb['cells'])
+    for block in re.findall(r'```python\n(.*?)```', text, re.S):
+        package,tail = ('pygame', PYGAME) if 'import pygame' in block else ('arcade', ARCADE)
+        shot = folder/f'{package}.png'
+        cmd = [python, '-c', block + tail, str(shot)] + [str(folder/f'{o}-sheet.json') for o in names]
+        if package == 'arcade': cmd = ['xvfb-run', '-a', *cmd]
+        env = {k:v for k,v in os.environ.items() if k != 'PYTHONPATH'}
+        r = subprocess.run(cmd, env=env, check=True, capture_output=True, text=True)
+        said = json.loads(r.stdout.splitlines()[-1])
+        yield f"{package} {said['version']}", said['found'], Image.open(shot).convert('RGB')
+
 def compared(found, want):
     "Which of names, times, loops and feet an engine has read as they were written"
     row = dict(names=set(want) <= set(found))
@@ -157,6 +207,7 @@ def compared(found, want):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('modules', type=Path)
+    p.add_argument('--python', help='of an environment with pygame and arcade')
     a = p.parse_args()
     folder = Path(tempfile.mkdtemp())
     names,want = written(folder)
@@ -177,6 +228,10 @@ def main():
             print(engine, version, rows[f'{engine} {version}'], tab.errors, flush=True)
             shots.append(Image.open(io.BytesIO(tab.shot())).convert('RGB').crop((0, 0, 640, 160)))
     if shutil.which('tiled'): rows['Tiled ' + tiled_version()] = compared(by_tiled(folder, names), want)
+    for name,found,shot in by_python(a.python, folder, names) if a.python else ():
+        rows[name] = compared(found, want)
+        print(name, rows[name], flush=True)
+        shots.append(shot)
     strip = tile(np.stack(shots), 2)
     Image.fromarray(strip).quantize(64).save(bundled().parent/'images/sheet_readers.png', optimize=True)
     (bundled()/'sheet_readers.json').write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')

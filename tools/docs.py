@@ -108,6 +108,7 @@ def symbols(nbs):
     return {f"{Path(name).with_suffix('.html')}#{o.lower()}" for name,o in found}
 
 TOP = ('CHANGELOG.md', 'CONTRIBUTING.md')        # pages of the site, beside the notebooks
+PICTURES = ROOT/'images'
 
 def place_of(url, home):
     "The file that a link in the folder `home` leads to, if it is one of the repository"
@@ -131,7 +132,7 @@ def relink(md, known, here='index.ipynb', home=NBS):
         rel = f.relative_to(ROOT).as_posix()
         to = on_github(rel)
         if f.suffix == '.ipynb' and f.is_relative_to(NBS): to = link(page(f), here)
-        elif rel in TOP: to = link(rel, here)
+        elif rel in TOP or f.parent == PICTURES: to = link(rel, here)
         elif rel == 'README.md': to = link('index.ipynb', here)
         return f']({to}{mark}{part})'
     md = re.sub(r'\[([^\]]+)\]\(/([\w/]+\.html#[^)\s]+)\)', symbol, md)
@@ -252,6 +253,7 @@ def stage(cache, studio):
             nb['cells'].insert(1, dict(cell_type='markdown', id='studio', metadata={}, source=EMBED))
         (SITE/name).write_text(json.dumps(nb), encoding='utf-8')
     (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
+    shutil.copytree(PICTURES, SITE/PICTURES.name, ignore=shutil.ignore_patterns('readme-*'))
     for o in TOP:
         md = relink((ROOT/o).read_text(encoding='utf-8'), known, home=ROOT)
         (SITE/o).write_text(md, encoding='utf-8')
@@ -374,6 +376,7 @@ def render(studio):
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning') and '/studio/' not in l]  # which comes later
     for l in notes: print('  ' + l)
+    shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(SITE/'_docs', OUT)
@@ -470,17 +473,19 @@ def faults(tab, view, axe):
         if e.get('entry', {}).get('level', 'error') == 'error': yield json.dumps(e)[:300]
 
 def look_at(tab, url, axe):
-    "What is wrong with a page: an entry for each fault and view"
+    "What is wrong with a page, which is loaded once: an entry for each fault and view"
     bad = []
-    for width,dark in VIEWS:
+    tab.errors.clear()
+    for view in VIEWS:
+        width,dark = view
         theme = 'dark' if dark else 'light'
         tab('Emulation.setDeviceMetricsOverride', width=width, height=800, deviceScaleFactor=1,
             mobile=False)
         tab('Emulation.setEmulatedMedia', features=[dict(name='prefers-color-scheme', value=theme)])
-        tab.errors.clear()
-        tab.open(url)
+        if view == VIEWS[0]: tab.open(url)
         where = f"{url.rpartition('/')[2]} ({width} px, {theme})"
-        bad += [f'{where}: {o}' for o in faults(tab, (width, dark), axe)]
+        bad += [f'{where}: {o}' for o in faults(tab, view, axe)]
+        tab.errors.clear()
     return bad
 
 def serve(root):
@@ -529,8 +534,8 @@ def main():
     wrong = check_pages(OUT)
     for o in wrong or []: print(f'  {o}')
     if wrong is not None:
-        print(f'opened {len(VIEWS)} times each in {time.time() - start:.0f} s, '
-              f'at 1280 and 360 px, light and dark: {len(wrong)} faults')
+        print(f'each was seen at 1280 and 360 px, light and dark, in {time.time() - start:.0f} s: '
+              f'{len(wrong)} faults')
     # faults of Quarto's own templates are listed, and hold nothing up
     sys.exit(bool(bad or wrong and not shutil.which('quarto')))
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ..core import ConfigError, DataError, atomic_write, bundled
 from ..data import csv_rows
-from ..images import Limits, Pic, as_mode, decode, iter_images, open_image
+from ..images import Limits, Pic, as_mode, decode, iter_images, open_image, over
 
 # %% ../../nbs/sprite/01_data.ipynb #6aa8355f
 def clear(
@@ -51,8 +51,7 @@ def on_ground(
     colour=(128, 128, 128),  # Of the background; 3 numbers from 0 to 255
 ) -> np.ndarray:
     "RGB floats in 0..1, as seen on a background of one colour"
-    p = premultiply(x)
-    return p[..., :3] + np.asarray(colour, np.float32)/255*(1 - p[..., 3:])
+    return over(x, np.asarray(colour, np.float32)/255)
 
 def shrink(
     a,       # RGBA bytes (h,w,4)

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..core import ConfigError, bundled
 from ..images import fit_image, game_frames
-from .data import STYLES, clear, premultiply, read_sprites, split_families
+from .data import STYLES, clear, on_ground, read_sprites, split_families
 
 # %% ../../nbs/sprite/04_faults.ipynb #1c4fa596
 def in_cell(
@@ -46,9 +46,7 @@ def on_background(
     background, # A colour, or colours (h,w,3), from 0 to 255
 ) -> np.ndarray:
     "An opaque picture of a sprite on a background"
-    p = premultiply(a)
-    behind = np.asarray(background)*(1 - p[..., 3:])
-    rgb = np.round(255*p[..., :3] + behind).astype(np.uint8)
+    rgb = np.round(255*on_ground(a, background)).astype(np.uint8)
     return np.dstack([rgb, np.full(a.shape[:2], 255, np.uint8)])
 
 # %% ../../nbs/sprite/04_faults.ipynb #8cc94847

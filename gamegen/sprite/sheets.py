@@ -18,7 +18,7 @@ from PIL import Image
 from ..core import (ConfigError, DataError, atomic_write, check_path, check_range, plain,
                           read_limited)
 from ..images import Limits, as_mode, open_image
-from .data import clear
+from .data import clear, on_ground
 
 # %% ../../nbs/sprite/08_sheets.ipynb #e343e87d
 class Cycle(NamedTuple):
@@ -332,9 +332,8 @@ def _indexed(x):
 # %% ../../nbs/sprite/08_sheets.ipynb #274f52bb
 def _flattened(x, ground):
     "RGBA bytes laid on a colour"
-    a = x[..., 3:]/255
-    rgb = x[..., :3]*a + np.asarray(ground)*(1 - a)
-    return np.concatenate([rgb, np.full_like(a, 255)], -1).round().astype(np.uint8)
+    rgb = np.round(255*on_ground(x, ground)).astype(np.uint8)
+    return np.concatenate([rgb, np.full_like(x[..., 3:], 255)], -1)
 
 # %% ../../nbs/sprite/08_sheets.ipynb #eacf9e34
 def write_cycle(
