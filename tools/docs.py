@@ -234,7 +234,7 @@ def as_page(nb, fn, known):
 
 # The studio, drawn live at the head of the first page
 EMBED = """```{=html}
-<iframe class="studio" src="studio/index.html?embed" title="The studio: monsters that are being drawn as you look"></iframe>
+<iframe class="studio" src="studio/index.html?embed" title="The studio: monsters, being drawn"></iframe>
 ```"""
 
 def stage(cache, studio):
@@ -250,7 +250,8 @@ def stage(cache, studio):
         (SITE/name).parent.mkdir(exist_ok=True)
         nb = as_page(nb, names[name], known)
         if studio and name == 'index.ipynb':
-            nb['cells'].insert(1, dict(cell_type='markdown', id='studio', metadata={}, source=EMBED))
+            cell = dict(cell_type='markdown', id='studio', metadata={}, source=EMBED)
+            nb['cells'].insert(1, cell)
         (SITE/name).write_text(json.dumps(nb), encoding='utf-8')
     (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
     shutil.copytree(PICTURES, SITE/PICTURES.name, ignore=shutil.ignore_patterns('readme-*'))
@@ -374,7 +375,8 @@ def render(studio):
     p = subprocess.run(cmd, cwd=SITE, capture_output=True, text=True)
     said = p.stdout + p.stderr
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
-    notes = [l for l in p.stderr.splitlines() if l.startswith('warning') and '/studio/' not in l]  # which comes later
+    notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
+    notes = [l for l in notes if '/studio/' not in l]           # which is written below
     for l in notes: print('  ' + l)
     shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)
@@ -383,7 +385,8 @@ def render(studio):
     if not studio: return
     from gamegen.studio import write_studio
     files = write_studio(OUT/'studio', studio, '../index.html')
-    print(f'_docs/studio: {len(files)} files, {sum(o.stat().st_size for o in files)/1e6:.1f} MB', flush=True)
+    mb = sum(o.stat().st_size for o in files)/1e6
+    print(f'_docs/studio: {len(files)} files, {mb:.1f} MB', flush=True)
 
 def find_engine():
     "The engine of the studio, or None and a line that says why the site is built without"

@@ -1,7 +1,11 @@
 // In the worker: models as Python packed them, and ONNX Runtime, which computes their networks.
 const models = {}
 
-const bytesOf = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
+const bytesOf = text => {
+  const s = atob(text), a = new Uint8Array(s.length)
+  for (let i = 0; i < s.length; i++) a[i] = s.charCodeAt(i)
+  return a
+}
 const gunzip = async text => {
   const s = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream('gzip'))
   return new Uint8Array(await new Response(s).arrayBuffer())

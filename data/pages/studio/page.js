@@ -1,7 +1,11 @@
 // On the page: the worker, and what pages share.
 const studio = {models: {}, calls: {}, n: 0}
 const $ = (what, of = document) => of.querySelector(what)
-const bytesOf = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
+const bytesOf = text => {
+  const s = atob(text), a = new Uint8Array(s.length)
+  for (let i = 0; i < s.length; i++) a[i] = s.charCodeAt(i)
+  return a
+}
 const gunzip = async text => (new Response(new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream('gzip')))).arrayBuffer()
 
 // The engine in a worker of its own. Everything stands in scripts, for a page from a folder may load nothing else
@@ -90,16 +94,20 @@ const lastWish = f => {
 // Load models and go; `studio.ready` says so to whoever waits
 studio.open = async (names, go) => {
   try {
+    const times = studio.times = {}, mark = k => { times[k] = Math.round(performance.now()) }
     say('Unpacking…')
     await studio.begin()
     await studio.ask('begin', studio.engine.glue, studio.engine.wasm)
+    mark('engine')
     studio.engine = null
     const about = []
     for (const o of names) { about.push(await studio.ask('load', o, studio.models[o])); delete studio.models[o] }
     const licences = [...new Set(about.map(o => o.licence))].join(', ')
     $('#licence').textContent = `Drawn in this browser; nothing leaves it. The weights are under ${licences}; to be on the safe side, so is what they draw. ${[...new Set(about.map(o => o.credit))].join(' ')}`
     say('')
+    mark('models')
     await go(...about)
+    mark('drawn')
     studio.ready = true
   } catch (e) { say(e.message); studio.error = e.message }
 }
