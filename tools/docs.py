@@ -376,7 +376,7 @@ def render(studio):
     said = p.stdout + p.stderr
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
-    notes = [l for l in notes if '/studio/' not in l]           # which is written below
+    notes = [l for l in notes if '/studio/index.html' not in l]           # which is written below
     for l in notes: print('  ' + l)
     shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)

@@ -14,8 +14,11 @@ MODELS = dict(                           # by the name of the weights
     match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel', frames='mario_dcgan:FrameModel',
     monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel')
 # Those that pages alone draw with: `gamegen.studio.page_graphs`
-PAGES = {'monsters':('styles', 'pictures'), 'play-maze':('decisions',)}
+PAGES = {'monsters':('styles', 'pictures'), 'monsters-crawl':('styles', 'pictures'),
+         'play-maze':('decisions',)}
 MODELS['play-maze'] = 'bvae_gpt:Player'
+if (ROOT/'data/weights/monsters-crawl.safetensors').exists():
+    MODELS['monsters-crawl'] = 'monsters:MonsterModel'
 
 sys.path.insert(0, str(ROOT))
 

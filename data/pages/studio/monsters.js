@@ -25,11 +25,11 @@ function removeSpecks(x, h, w, speck = 6, faint = 26) {
   return x.map((o, i) => o * keep[i % n])
 }
 
-// Styles of all layers of {cls, seed, truncation, shift}; of a cross, the later layers are those of its `mate`
-async function stylesOf({cls, seed, truncation, shift, mate, at}) {
-  const m = models.monsters, {layers, style, classes, traits} = m.about, y = classes.indexOf(cls)
+// Styles of all layers of {from, cls, seed, truncation, shift}, `from` being the name of the weights; of a cross, the later layers are those of its `mate`
+async function stylesOf({from = 'monsters', cls, seed, truncation, shift, mate, at}) {
+  const m = models[from], {layers, style, classes, traits} = m.about, y = classes.indexOf(cls)
   const z = monsterNoise(m, seed, y)
-  const [w] = await run('monsters', 'styles', ['float32', z, [1, z.length]], ['int64', longs([y]), [1]], ['float32', Float32Array.of(truncation), [1]])
+  const [w] = await run(from, 'styles', ['float32', z, [1, z.length]], ['int64', longs([y]), [1]], ['float32', Float32Array.of(truncation), [1]])
   const own = w.data.map((o, j) => { for (let k = 0; k < traits; k++) o += (shift?.[k] || 0) * m.tables.directions[k * style + j]; return o })
   const ws = new Float32Array(layers * style)
   for (let l = 0; l < layers; l++) ws.set(own, l * style)
@@ -37,8 +37,8 @@ async function stylesOf({cls, seed, truncation, shift, mate, at}) {
   return ws
 }
 draw.monster = async recipe => {
-  const {layers, style, size} = models.monsters.about
-  const [out] = await run('monsters', 'pictures', ['float32', await stylesOf(recipe), [1, layers, style]])
+  const from = recipe.from || 'monsters', {layers, style, size} = models[from].about
+  const [out] = await run(from, 'pictures', ['float32', await stylesOf(recipe), [1, layers, style]])
   return removeSpecks(Uint8Array.from(out.data), size, size)
 }
 

@@ -91,6 +91,16 @@ const lastWish = f => {
   }
 }
 
+studio.tellLicence = about => {
+  const of = k => [...new Set(about.map(o => o[k]))]
+  $('#licence').textContent = `Drawn in this browser; nothing leaves it. The weights are under ${of('licence').join(', ')}; to be on the safe side, so is what they draw. ${of('credit').join(' ')}`
+}
+// A model that is loaded later
+studio.fetch = async name => {
+  if (!studio.models[name]) await new Promise((onload, onerror) => document.head.append(element('script', {src: `model-${name}.js`, onload, onerror})))
+  return studio.ask('load', name, studio.models[name])
+}
+
 // Load models and go; `studio.ready` says so to whoever waits
 studio.open = async (names, go) => {
   try {
@@ -102,8 +112,7 @@ studio.open = async (names, go) => {
     studio.engine = null
     const about = []
     for (const o of names) { about.push(await studio.ask('load', o, studio.models[o])); delete studio.models[o] }
-    const licences = [...new Set(about.map(o => o.licence))].join(', ')
-    $('#licence').textContent = `Drawn in this browser; nothing leaves it. The weights are under ${licences}; to be on the safe side, so is what they draw. ${[...new Set(about.map(o => o.credit))].join(' ')}`
+    studio.tellLicence(about)
     say('')
     mark('models')
     await go(...about)
