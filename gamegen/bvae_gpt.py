@@ -6,8 +6,8 @@
 __all__ = ['VAEConfig', 'to_size', 'VAE', 'kl_divergence', 'reconstruction_error', 'reparametrise', 'SlotVAE', 'make_vae',
            'vae_step', 'FrameCode', 'psnr', 'code_page', 'latent_trainer', 'train_latents', 'PolicyConfig',
            'small_preset', 'rotary', 'causal_attention', 'Block', 'FrameEncoder', 'obs_shape', 'CodeEncoder', 'Policy',
-           'Trajectories', 'joint_actions', 'Windows', 'observe', 'from_recordings', 'trajectories', 'action_loss',
-           'policy_step', 'Player', 'action_report', 'clone_trainer', 'train_clone']
+           'Trajectories', 'action_numbers', 'joint_actions', 'Windows', 'observe', 'from_recordings', 'trajectories',
+           'action_loss', 'policy_step', 'Player', 'action_report', 'clone_trainer', 'train_clone']
 
 # %% ../nbs/50_bvae_gpt.ipynb #83e5cc9e
 import copy
@@ -477,6 +477,17 @@ class Trajectories(NamedTuple):
         p[torch.as_tensor(self.starts)] = 0
         return p
 
+def action_numbers(
+    held,    # Keys chosen `(n,keys)`
+    actions, # Keys held in each action `(actions,keys)`
+) -> np.ndarray:
+    "The number of the action at each frame"
+    same = (np.asarray(held, bool)[:,None] == np.asarray(actions, bool)).all(2)
+    if not same.any(1).all():
+        raise DataError('play: keys are held together that the player never holds; expected '
+                        f'one of its {len(actions)} actions')
+    return same.argmax(1)
+
 def joint_actions(
     held, # Keys chosen `(n,keys)`
 ) -> tuple:
@@ -680,13 +691,16 @@ def clone_trainer(
     test:Trajectories=None, # Play to be judged by
     folder=None,            # Where checkpoints go
     progress=False,         # Show a progress bar?
+    start:Player=None,      # A player to go on from; it keeps its actions
 ):
     "A Trainer of a policy"
     from gamegen.learner import Trainer
-    actions,which = joint_actions(play.held)
+    if start: actions,which = start.net.actions,action_numbers(play.held, start.net.actions)
+    else: actions,which = joint_actions(play.held)
     by_code = cfg.obs.startswith('latent')
     with fixed_rng(cfg.seed): net = Policy(cfg, actions, code if by_code else None)
-    if by_code: net.encoder.fit(play.obs)
+    if start: net.load_state_dict(start.net.state_dict())
+    elif by_code: net.encoder.fit(play.obs)
     def score(nets):
         player = Player(copy.deepcopy(nets.avg('policy')), cfg, play.keys)
         return 1 - action_report(player, test)['accuracy']
@@ -697,13 +711,14 @@ def clone_trainer(
 
 # %% ../nbs/50_bvae_gpt.ipynb #ecc7e3f0
 def train_clone(
-    play, cfg:PolicyConfig=None, code=None, test=None, folder=None, progress=False, resume=False,
+    play, cfg:PolicyConfig=None, code=None, test=None, folder=None, progress=False, start=None,
+    resume=False,
     licence='LicenseRef-private', # SPDX identifier of the weights
     **notes,                      # For their record
 ) -> Run:
     "Learn to play; arguments are those of `clone_trainer`"
     cfg = cfg or PolicyConfig()
-    t = clone_trainer(play, cfg, code, test, folder, progress)
+    t = clone_trainer(play, cfg, code, test, folder, progress, start)
     make = lambda nets, info: Player(nets.avg('policy'), cfg, play.keys, code, info)
     notes = dict(keys=list(play.keys), code=asdict(code.cfg) if code else None, **notes)
     return t.train_model(make, resume, licence, best=False, **notes)

@@ -66,6 +66,14 @@ COMMANDS |= {
         'play.capture:record_main', 'record a game and its keys, to learn from',
         'take1 up,left,space --region 0,0,320,240 --seconds 2',
         'two seconds of a corner of the screen, in take1/'),
+    'play-train': Command(
+        'play.teach:train_main', 'learn to play from your own recordings',
+        'take1 --steps 2 --out player.safetensors',
+        'a player for gamegen play --model, far too little trained; leave --steps out for a better one'),
+    'teach': Command(
+        'play.teach:teach_main', 'correct a player of Doom while it plays',
+        '--game health_gathering --rounds 1 --moments 100 --steps 5',
+        'a player in taught.safetensors, corrected for seconds; leave the numbers out for a better one'),
     'monsters': Command(
         'monster.deliver:main', 'draw monsters for a game',
         '-n 4 --animate walk --seed 1 --out imps',
@@ -90,7 +98,7 @@ COMMANDS |= {
 }
 # These draw without PyTorch from the weights that ship; and these can do nothing without it
 LIGHT = ('match', 'creatures', 'frames', 'monsters')
-TORCH = ('play', 'monsters-page', 'bench', *(o for o in COMMANDS if o.endswith('-train')))
+TORCH = ('play', 'teach', 'monsters-page', 'bench', *(o for o in COMMANDS if o.endswith('-train')))
 
 # %% ../nbs/08_cli.ipynb #7edfdffc
 _root = Path(gamegen.__file__).parent
@@ -335,13 +343,11 @@ def help_of(
 # %% ../nbs/08_cli.ipynb #29cbb931
 def overview() -> str:
     "All commands, and what they have in common"
-    notes = ('What is wrong is said in one line, on stderr. '
-             'Exit codes: 0 done, 1 could not be done, 2 wrongly asked, 130 stopped by Ctrl-C. '
-             'Where there is --json, it prints JSON and nothing else.')
+    notes = ('What is wrong is said in one line, on stderr. Exit codes: 0 done, 1 could not be '
+             'done, 2 wrongly asked, 130 stopped by Ctrl-C.')
     return '\n'.join([
         'gamegen: football matches, creatures, frames, play and monsters for games.', '',
-        'usage: gamegen COMMAND [options]',
-        '       gamegen COMMAND --help     its options, and a line to try', '',
+        'usage: gamegen COMMAND [options]; with --help its options, and a line to try', '',
         *(f'  {k:<17}{c.summary}' for k,c in COMMANDS.items()), '',
         *textwrap.wrap(notes, 80)])
 

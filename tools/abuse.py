@@ -191,7 +191,7 @@ FLOATS = ('٣', '1_0', 'nan', '-inf', '9'*400)
 
 # What a command needs beside the words of a case
 NEEDS = {'match-train':['good.json'], 'record':['rec', 'a,b', '--region', '0,0,64,48'],
-         'frames-train':['--images', '../in/pictures']}
+         'frames-train':['--images', '../in/pictures'], 'play-train':['rec']}
 # A number out of range for each option that has one
 RANGE = {
     'match':{'games':['0', '-1'], 'time':['0', '-1', '1e9'], 'strength':['-1', '2'],
@@ -204,6 +204,9 @@ RANGE = {
               'scale':['0', '-1', '99']},
     'play':{'seed':['-1', str(2**70)], 'lag':['-1'], 'temperature':['-1'], 'seconds':['0', '-1']},
     'record':{'rate':['0', '-1'], 'seconds':['0', '-1']},
+    'play-train':{'steps':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'lag':['-1', '61']},
+    'teach':{'rounds':['0', '-1'], 'moments':['0', '-1'], 'steps':['0', '-1'],
+             'share':['-1', '2'], 'seed':['-1', str(2**70)]},
     'monsters':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'truncation':['-1'],
                 'max_similarity':['-1', '2'], 'colours':['0', '1', '999']},
     'monsters-page':{'port':['-1', '99999']}, 'bench':{'rounds':['0', '-1']},
@@ -244,6 +247,7 @@ def word_cases():
                    '--type1=' + ESCAPE],
         frames=['--walk=a.avi', '--walk=folder'],
         play=['--game=chess', '--game=../x', '--output=a.avi'],
+        teach=['--game=chess', '--game=maze', '--game=../x', '--out=a.pt'],
         record=['a b --region 1,2', 'a b --region ²,0,9,9', 'a b --region 0,0,0,0',
                 'a b --size 9', 'a b'],
         monsters=['--class=dragonflies', '--animate=swim', '--class=' + ESCAPE],
@@ -285,7 +289,12 @@ def input_cases():
     "Files to learn from, and settings"
     for o in ('deep nan object empty twice short huge cut escape bytes').split():
         yield Case(f'match-train {o}.json', ['match-train', f'{o}.json'], (1,))
-    for f in NO_FILES: yield Case(f'match-train {f[:16]!r}', ['match-train', f])
+    for f in NO_FILES:
+        yield Case(f'match-train {f[:16]!r}', ['match-train', f])
+        yield Case(f'play-train {f[:16]!r}', ['play-train', f])
+    for o in ('there.safetensors', 'new.pt', LONG + '.safetensors'):
+        yield Case(f'play-train --out {o[:20]}', ['play-train', 'folder', '--out', o])
+        yield Case(f'teach --out {o[:20]}', ['teach', '--out', o])
     tables = [f'{o}.csv' for o in 'empty head ragged quote wide nul one twice nan latin'.split()]
     packed = 'bomb.csv.gz', 'cut.csv.gz', 'cut.csv.xz', 'text.csv.zip'
     for f in (*tables, *packed, *NO_FILES[:-1]):

@@ -452,7 +452,7 @@ LOOK = """({
     over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     dumb: [...document.images]
         .filter(i => !i.alt && i.getAttribute('role') != 'presentation').length})"""
-AXE = """axe.run(document, {resultTypes: ['violations'], runOnly: %s}).then(r => r.violations
+AXE = """axe.run(document, {resultTypes: ['violations'], iframes: false, runOnly: %s}).then(r => r.violations
     .filter(v => ['serious', 'critical'].includes(v.impact))
     .map(v => `${v.id}, ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 120)} `
               + v.nodes[0].any.map(o => o.message).join(' ').slice(0, 160)))"""
