@@ -224,7 +224,8 @@ CASES = dict(index=(), match=(same_graphs('match'), matches),
 
 BUDGET = dict(match=4.5, creatures=4.5, frames=10.5, monsters=7.2, play=6.5)    # MB of a first visit
 SPEED = 20e6/8       # bytes a second
-AXE = """axe.run(document, {resultTypes: ['violations'], iframes: false, preload: false}).then(r => r.violations.map(v =>
+HOW = "{resultTypes: ['violations'], iframes: false, preload: false}"
+AXE = "axe.run(document, " + HOW + """).then(r => r.violations.map(v =>
     `${v.id}, ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 120)}`))"""
 
 WIDE = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
