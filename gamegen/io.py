@@ -516,13 +516,14 @@ def write_graphs(
     model, # A `SavedModel` with `graphs`
     path,  # Its weights, `NAME.safetensors`; the graphs become `NAME.GRAPH.onnx`
     folder=None, # Where to; beside the weights when None
+    graphs=None, # Some as `{name: Graph}`; those of the model when None
 ) -> list:
     "Export the networks through which a drawing goes, without weights; returns the files"
     path = Path(path)
     owners = {t.data_ptr():k for k,t in model.tensors().items() if hasattr(t, 'data_ptr') and t.numel()}
     notes = dict(weights=_open(path, 'weights')[0].metadata()['digest'])
     files = []
-    for name,g in model.graphs().items():
+    for name,g in (graphs or model.graphs()).items():
         own = g.net.state_dict().items()
         names = {k:owners[t.data_ptr()] for k,t in own if t.numel() and t.data_ptr() in owners}
         files.append(Path(folder or path.parent)/f'{path.stem}.{name}.onnx')

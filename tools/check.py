@@ -421,6 +421,11 @@ def check_graphs():
     from studio import wrong_graphs
     return [f'{o}; `make studio` writes them' for o in wrong_graphs()]
 
+def check_golden():
+    "each graph gives for the same inputs what data/onnx/golden.json says"
+    from studio import wrong_golden
+    return [f'{o}; `make studio` writes them' for o in wrong_golden()]
+
 STREAMS = """
 import sys
 import gamegen.core as core

@@ -232,7 +232,12 @@ def as_page(nb, fn, known):
     nb['metadata'].pop('widgets', None)
     return nb
 
-def stage(cache):
+# The studio, drawn live at the head of the first page
+EMBED = """```{=html}
+<iframe class="studio" src="studio/index.html?embed" title="The studio: monsters, being drawn"></iframe>
+```"""
+
+def stage(cache, studio):
     "Put the pages of the site into `SITE`, under the names that nbdev links to"
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir()
@@ -243,7 +248,11 @@ def stage(cache):
     known = symbols(nbs)
     for name,nb in nbs.items():
         (SITE/name).parent.mkdir(exist_ok=True)
-        (SITE/name).write_text(json.dumps(as_page(nb, names[name], known)), encoding='utf-8')
+        nb = as_page(nb, names[name], known)
+        if studio and name == 'index.ipynb':
+            cell = dict(cell_type='markdown', id='studio', metadata={}, source=EMBED)
+            nb['cells'].insert(1, cell)
+        (SITE/name).write_text(json.dumps(nb), encoding='utf-8')
     (SITE/'reference.md').write_text(reference(known), encoding='utf-8')
     shutil.copytree(PICTURES, SITE/PICTURES.name, ignore=shutil.ignore_patterns('readme-*'))
     for o in TOP:
@@ -310,7 +319,7 @@ def sidebar():
     res['Foundation'] = [page(o) for o in top if FOUNDATION.match(o.name)]
     return [dict(section=k, contents=v) for k,v in res.items() if v]
 
-def configure(fallback):
+def configure(fallback, studio):
     "Write the site's _quarto.yml: the top-level one, with what settings.ini and the notebooks say"
     cfg = yaml.safe_load((ROOT/'_quarto.yml').read_text(encoding='utf-8'))
     web = cfg['website']
@@ -324,7 +333,9 @@ def configure(fallback):
     footer['left'] += (' Code: Apache-2.0. Data, weights and the pictures that they draw: '
                        f"[licences and sources]({on_github('NOTICE')}).")
     home = dict(text=meta['lib_name'], href='index.ipynb')
-    web['sidebar']['contents'] = [home]*(SITE/'index.ipynb').exists() + sidebar()
+    first = [dict(text='Studio', href='studio/index.html')]*bool(studio)
+    web['navbar']['left'][1:1] = first
+    web['sidebar']['contents'] = [home]*(SITE/'index.ipynb').exists() + first + sidebar()
     if fallback:
         look = cfg['format']['html']
         for o in ('respect-user-color-scheme', 'grid', 'html-math-method'):
@@ -351,25 +362,38 @@ def finish(root, fallback):
         try: rewrite(f, lambda o: KATEX.sub('', drawn(o)))
         except NotDrawn as e: sys.exit(f'error: {f.relative_to(root)}: {e}')
 
-def render():
-    "Quarto, else smalldocs"
+def render(studio):
+    "Quarto, else smalldocs; then the studio, if there is an engine for it"
     quarto = shutil.which('quarto')
     small = Path(sys.executable).with_name('smalldocs')
     if not quarto and not small.exists():
         sys.exit('error: neither Quarto nor the fallback smalldocs is here '
                  '(smalldocs needs Python 3.11 or newer); install Quarto.')
     if not quarto: print('Quarto is not installed: smalldocs builds the site.', flush=True)
-    configure(not quarto)
+    configure(not quarto, studio)
     cmd = [quarto, 'render', '--no-cache'] if quarto else [str(small), 'render', '--quiet', '.']
     p = subprocess.run(cmd, cwd=SITE, capture_output=True, text=True)
     said = p.stdout + p.stderr
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
+    notes = [l for l in notes if '/studio/index.html' not in l]           # which is written below
     for l in notes: print('  ' + l)
     shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(SITE/'_docs', OUT)
+    if not studio: return
+    from gamegen.studio import write_studio
+    files = write_studio(OUT/'studio', studio, '../index.html')
+    mb = sum(o.stat().st_size for o in files)/1e6
+    print(f'_docs/studio: {len(files)} files, {mb:.1f} MB', flush=True)
+
+def find_engine():
+    "The engine of the studio, or None and a line that says why the site is built without"
+    from gamegen.core import DataError
+    from gamegen.studio import fetch_engine
+    try: return fetch_engine()
+    except DataError as e: print(f'The site is built without the studio: {e}', flush=True)
 
 # --- links
 
@@ -428,7 +452,7 @@ LOOK = """({
     over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     dumb: [...document.images]
         .filter(i => !i.alt && i.getAttribute('role') != 'presentation').length})"""
-AXE = """axe.run(document, {resultTypes: ['violations'], runOnly: %s}).then(r => r.violations
+AXE = """axe.run(document, {resultTypes: ['violations'], iframes: false, runOnly: %s}).then(r => r.violations
     .filter(v => ['serious', 'critical'].includes(v.impact))
     .map(v => `${v.id}, ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 120)} `
               + v.nodes[0].any.map(o => o.message).join(' ').slice(0, 160)))"""
@@ -502,9 +526,10 @@ def check_pages(root, tabs=2):
 def main():
     if not (ROOT/'nbs/index.ipynb').exists():
         print('note: there is no nbs/index.ipynb yet; the site has no front page')
+    engine = find_engine()
     print('Reading the notebooks ...', flush=True)
-    stage(process())
-    render()
+    stage(process(), engine)
+    render(engine)
     n,bad,pages = check_links(OUT.resolve())
     for o in bad: print(f'  broken link in {o}')
     print(f'_docs/index.html: {pages} pages, {n} internal links, {len(bad)} broken', flush=True)
