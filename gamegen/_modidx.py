@@ -1940,6 +1940,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'gamegen.play.teach._seen': ('play/teach.html#_seen', 'gamegen/play/teach.py'),
                                     'gamegen.play.teach._taught_games': ('play/teach.html#_taught_games', 'gamegen/play/teach.py'),
                                     'gamegen.play.teach._told': ('play/teach.html#_told', 'gamegen/play/teach.py'),
+                                    'gamegen.play.teach._trained_on': ('play/teach.html#_trained_on', 'gamegen/play/teach.py'),
                                     'gamegen.play.teach.corrected': ('play/teach.html#corrected', 'gamegen/play/teach.py'),
                                     'gamegen.play.teach.learn_recordings': ('play/teach.html#learn_recordings', 'gamegen/play/teach.py'),
                                     'gamegen.play.teach.reaction': ('play/teach.html#reaction', 'gamegen/play/teach.py'),

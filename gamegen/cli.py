@@ -74,6 +74,10 @@ COMMANDS |= {
         'play.teach:teach_main', 'correct a player of Doom while it plays',
         '--game health_gathering --rounds 1 --moments 100 --steps 5',
         'a player in taught.safetensors, corrected for seconds; leave the numbers out for a better one'),
+}
+
+# %% ../nbs/08_cli.ipynb #c3a1f0d3
+COMMANDS |= {
     'monsters': Command(
         'monster.deliver:main', 'draw monsters for a game',
         '-n 4 --animate walk --seed 1 --out imps',

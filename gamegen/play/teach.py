@@ -156,6 +156,14 @@ def _joined(a, b):
     rest = (np.concatenate(o) for o in zip(a[1:4], b[1:4]))
     return Trajectories(torch.cat([a.obs, b.obs]), *rest, a.keys)
 
+def _trained_on(player, lessons, steps, seed):
+    "The player after some batches of the lessons"
+    cfg = player.cfg.replace(steps=steps, every=steps, seed=seed, lr=1e-3)
+    notes = {k:v for k,v in player.info.notes.items() if k not in ('keys', 'code')}
+    how = dict(start=player, licence=player.info.licence)
+    return train_clone(lessons, cfg, player.code, **how, **notes).model
+
+# %% ../../nbs/play/08_teach.ipynb #3afdcd4a
 def teach(
     player:Player,   # To begin with
     name,            # A key of `GAMES`
@@ -168,7 +176,6 @@ def teach(
 ) -> tuple:
     "Correct a player while it plays: the best one, and the `Round`s"
     lessons,_ = corrected(player, name, 2*moments, seed, share=1.)
-    notes = {k:v for k,v in player.info.notes.items() if k not in ('keys', 'code')}
     told = []
     best = None,-np.inf
     for i in range(1, rounds + 2):                  # the last round only plays
@@ -178,15 +185,13 @@ def teach(
         wrong = (new.held != new.pressed).any(1).mean()
         if np.mean(scores) > best[1]: best = player,np.mean(scores)
         if i <= rounds:
-            cfg = player.cfg.replace(steps=steps, every=steps, seed=seed + i, lr=1e-3)
-            player = train_clone(lessons, cfg, player.code, start=player, licence=player.info.licence,
-                                 **notes).model
+            player = _trained_on(player, lessons, steps, seed + i)
         spent = time.process_time() - began
         told.append(Round(len(lessons.held), float(np.mean(scores)), float(wrong), spent))
         if each: each(best[0], told[-1])
     return best[0], told
 
-# %% ../../nbs/play/08_teach.ipynb #a7734b21
+# %% ../../nbs/play/08_teach.ipynb #632431c7
 def train_main(
     recordings:list[str], # Folders of gamegen record, or one folder that holds them
     out:str='player.safetensors', # Weights to write
@@ -208,7 +213,7 @@ def train_main(
     print(f'{out}: a player; to see it play: gamegen play --window TITLE --model {out}')
     return run
 
-# %% ../../nbs/play/08_teach.ipynb #632431c7
+# %% ../../nbs/play/08_teach.ipynb #eb53edb9
 def _told(out, force, player, r):
     "Write the best player so far, and say how the round went"
     player.save(out, overwrite=force)
