@@ -470,6 +470,7 @@ def faults(tab, view, axe):
     if got['over'] > 0: yield f"{got['over']} px too wide"
     if got['dumb'] and view == VIEWS[0]: yield f"{got['dumb']} pictures have no description"
     if axe and rules:
+        tab.js('new Promise(o => setTimeout(o, 400))')      # colours fade from theme to theme
         tab.js(axe + '; 0')
         yield from tab.js(AXE % rules)
     for e in tab.errors:
