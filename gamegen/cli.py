@@ -86,7 +86,7 @@ COMMANDS |= {
         'monster.page:main', 'draw them in your browser', '--port 0',
         'a page with sliders, until Ctrl-C'),
     'monsters-train': Command(
-        'monsters:main', 'learn them from your own sprites',
+        'monster.projected:main', 'learn them from your own sprites',
         '--size 16 --steps 2 --watch 0 --output run',
         'a run in run/, far too short to be of use; see --settings'),
     'demo': Command(

@@ -185,11 +185,12 @@ def augment(
     x,     # Pictures as the networks see them (n,c,h,w)
     p,     # Chance of each augmentation
     kinds, # From `expand_kinds`
+    u=None, # From `uniforms`; new ones when None
 ):
     "Pictures moved, tinted and damaged, each by numbers of its own"
     with torch.autocast(x.device.type, enabled=False):
         x = x.float()
-        u = uniforms(len(x), x.device)
+        if u is None: u = uniforms(len(x), x.device)
         x = _changed(x, warp, MOVES, move_matrix, kinds, u, p, x.shape[3])
         x = _changed(x, recolour, COLOURS, colour_matrix, kinds, u, p)
         def of(kind): return u[:,KINDS.index(kind)].unbind(1)

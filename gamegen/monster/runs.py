@@ -201,7 +201,7 @@ class MonsterScore:
         x = torch.cat([to_bytes(gen(z.to(dev), y.to(dev))).cpu() for z,y in batches])
         figures,by_class = self.scorer.measure(x, self.y)
         self._write(nets.it, by_class)
-        ada = nets.critic.ada
+        ada = getattr(nets.critic, 'ada', None)
         state = {} if ada is None else dict(p=ada.p.item(), r_t=ada.r_t.item())
         return dict(score=figures['kid'], **figures, **state)
 
