@@ -184,6 +184,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'gamegen.cli._guess': ('cli.html#_guess', 'gamegen/cli.py'),
                              'gamegen.cli._import': ('cli.html#_import', 'gamegen/cli.py'),
                              'gamegen.cli._imported_from': ('cli.html#_imported_from', 'gamegen/cli.py'),
+                             'gamegen.cli._importing': ('cli.html#_importing', 'gamegen/cli.py'),
                              'gamegen.cli._is_command': ('cli.html#_is_command', 'gamegen/cli.py'),
                              'gamegen.cli._left': ('cli.html#_left', 'gamegen/cli.py'),
                              'gamegen.cli._lighten': ('cli.html#_lighten', 'gamegen/cli.py'),

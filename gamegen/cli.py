@@ -516,13 +516,23 @@ def _mute():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 # %% ../nbs/08_cli.ipynb #a70c5d19
+def _importing(frame):
+    "Is something being imported there?"
+    while frame:
+        if frame.f_code.co_filename == '<frozen importlib._bootstrap>': return True
+        frame = frame.f_back
+    return False
+
 @contextmanager
 def _ctrl_c():
-    "Note whether Ctrl-C was pressed, for imports and some commands take it for something else"
+    "Note whether Ctrl-C was pressed, for some commands take it for something else; imports end first"
     pressed = []
-    def note(*_):
+    def note(number, frame):
         pressed.append(True)
-        raise KeyboardInterrupt
+        if not _importing(frame): raise KeyboardInterrupt
+        again = threading.Timer(.05, signal.raise_signal, (number,))
+        again.daemon = True
+        again.start()
     if threading.current_thread() is not threading.main_thread(): yield pressed; return
     before = signal.signal(signal.SIGINT, note)
     try: yield pressed

@@ -615,6 +615,7 @@ def main():
     parser.add_argument('-v', '--verbose', action='store_true', help='name every case')
     args = parser.parse_args()
     start = time.time()
+    signal.signal(signal.SIGINT, signal.default_int_handler)   # a shell's background jobs ignore it
     prepare()
     cases = [o for part in PARTS for o in part()] + list(live_cases())
     if args.words: cases = [o for o in cases if any(w in o[0] for w in args.words)]
