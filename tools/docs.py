@@ -487,6 +487,7 @@ def look_at(tab, url, axe):
             mobile=False)
         tab('Emulation.setEmulatedMedia', features=[dict(name='prefers-color-scheme', value=theme)])
         if view == VIEWS[0]: tab.open(url)
+        else: tab.js("dispatchEvent(new Event('resize')); 0")    # which a hidden tab is not told of
         where = f"{url.rpartition('/')[2]} ({width} px, {theme})"
         bad += [f'{where}: {o}' for o in faults(tab, view, axe)]
         tab.errors.clear()
