@@ -12,13 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ONNX = ROOT/'data/onnx'
 MODELS = dict(                           # by the name of the weights
     match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel', frames='mario_dcgan:FrameModel',
-    monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel')
+    monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel',
+    **{'play-maze':'bvae_gpt:Player'})
 # Those that pages alone draw with: `gamegen.studio.page_graphs`
-PAGES = {'monsters':('styles', 'pictures'), 'monsters-crawl':('styles', 'pictures'),
-         'play-maze':('decisions',)}
-MODELS['play-maze'] = 'bvae_gpt:Player'
-if (ROOT/'data/weights/monsters-crawl.safetensors').exists():
-    MODELS['monsters-crawl'] = 'monsters:MonsterModel'
+PAGES = {'monsters':('styles', 'pictures'), 'play-maze':('decisions',)}
 
 sys.path.insert(0, str(ROOT))
 

@@ -73,7 +73,6 @@ ABSENT = {
     ('monsters', 'real vs real', ''):'measured against it',
     ('monsters', '', 'known'):'not kept by the race',
     ('monsters', '', 'c_t'):'knows no classes',
-    ('play', 'taught', ''):'not taught',
     ('motion', 'real', 'psnr'):'infinite',
     ('cleaning', 'imagededup', ''):'finds duplicates only'}
 
@@ -203,14 +202,12 @@ def _play_figures(game, runs):
 def _play():
     rows = {'player that ships':{}}
     cols = []
-    d = kept('bench/play_scores.json')
-    for game,runs in d['clones'].items():
+    for game,runs in kept('bench/play_scores.json')['clones'].items():
         if not {'random', 'expert'} <= runs.keys(): continue
-        if game in d.get('taught', {}): runs = runs | {'taught':d['taught'][game]}
         cols += [game, f'{game}: gain']
         got = _play_figures(game, runs)
         for k,v in got.items(): rows.setdefault(k, {}).update(v)
-        rows['player that ships'].update(got.get('taught') or got.get(_sees(game), {}))
+        rows['player that ships'].update(got.get(_sees(game), {}))
     kinds = {'player that ships':'ours', 'random':'floor', 'expert':'floor',
              'one frame':'baseline', 'small preset':'baseline', 'played back':'baseline'}
     return rows, kinds, cols
