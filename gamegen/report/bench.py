@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSIONS', 'compare', 'machine', 'run_benchmarks', 'against_last', 'bench_batches', 'bench_read', 'bench_simulate',
-           'bench_neighbour', 'kept', 'main']
+           'bench_neighbour', 'bench_start', 'kept', 'main']
 
 # %% ../../nbs/report/02_bench.ipynb #2b62c833
 import json
@@ -17,6 +17,7 @@ import time
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -168,6 +169,17 @@ def bench_neighbour():
     def job(): generate_match(90, seed=0)
     return {'beside an idle one':_beside(job, 'import time; time.sleep(600)'),
             'beside a busy one':_beside(job, 'while True: pass')}
+
+# %% ../../nbs/report/02_bench.ipynb #c8d5b510
+@benchmark('gamegen match --games 2 --time 2 1, a process each', baseline='by PyTorch')
+def bench_start():
+    def job(light):
+        env = {k:v for k,v in os.environ.items() if k != 'GAMEGEN_LIGHT'}
+        if light: env['GAMEGEN_LIGHT'] = '1'
+        words = [sys.executable, '-m', 'gamegen.cli', 'match', '--games', '2', '--time', '2', '1']
+        with TemporaryDirectory() as d:
+            subprocess.run([*words, '--out', d], env=env, check=True, capture_output=True)
+    return {'by PyTorch':lambda: job(False), 'by ONNX Runtime':lambda: job(True)}
 
 # %% ../../nbs/report/02_bench.ipynb #e57695e9
 def kept(
