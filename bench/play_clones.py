@@ -4,7 +4,8 @@
 `clone GAME --kind OBS --seed S` a clone, by the encoder that `SEEN_BY` names;
 `loss GAME --kind LOSS` a clone that sees `latent+slots`, trained by another loss;
 `late GAME --lag N` likewise one that answers late;
-`teach GAME` goes on from the player that ships, with a teacher beside it;
+`teach GAME` goes on from a clone that `--weights` names, with a teacher beside it;
+`hand GAME` likewise, with a simulated person who takes over for five minutes in all;
 `known GAME` plays the expert, chance, and the expert's keys of other games.
 `record maze --recordings FOLDER` records demonstrations of the game on the screen,
 `clone maze --recordings FOLDER` trains a clone by them,
@@ -32,6 +33,7 @@ from gamegen.play.maze import (maze_expert, maze_game, maze_random, maze_state, 
                                record_maze, start_maze)
 from gamegen.play.recordings import read_recordings
 from gamegen.play.slots import small_recall
+from gamegen.play.takeover import teach_by_hand
 from gamegen.play.teach import teach
 
 ROOT = Path(__file__).parents[1]
@@ -167,14 +169,25 @@ def train_maze(cfg, folder, out):
          core_seconds=round(t), **rounded(action_report(p, test)))
     p.save(out/f'clones-maze-{cfg.obs}-{cfg.seed}.safetensors')
 
-def teach_player(game, seed, out):
-    "Correct the player that ships; the best round's weights are kept"
+def teach_player(game, weights, seed, out):
+    "Correct a clone; the best round's weights are kept"
     def each(best, r):
         print(r, flush=True)
-        best.save(out/f'taught-{game}-{seed}.safetensors')
-    best,told = teach(Player.bundled(game), game, seed=seed, each=each)
-    rounds = [{k:round(v, 3) for k,v in o._asdict().items()} for o in told]
-    keep('taught', game, seed, rounds=rounds, returns=returns(best, game, list(TESTS)))
+        best.save(out/f'clones-{game}-taught-{seed}.safetensors', overwrite=True)
+    best,told = teach(Player.load(weights), game, seed=seed, each=each)
+    keep('clones', game, 'taught', seed, rounds=rounded_rows(told),
+         returns=returns(best, game, list(TESTS)))
+
+def teach_player_by_hand(game, weights, seed, out):
+    "Let a simulated person take over from a clone"
+    def each(player, r):
+        print(r, flush=True)
+        player.save(out/f'clones-{game}-by hand-{seed}.safetensors', overwrite=True)
+    player,told = teach_by_hand(Player.load(weights), game, seed=seed, each=each)
+    keep('clones', game, 'taught by hand', seed, rounds=rounded_rows(told),
+         returns=returns(player, game, list(TESTS)))
+
+def rounded_rows(told): return [{k:round(v, 3) for k,v in o._asdict().items()} for o in told]
 
 def played_back(g, seed, other):
     "The score of keys that an expert held in another game: what one would have who looks at nothing"
@@ -210,7 +223,8 @@ def in_maze(name, weights, levels=range(21, 31)):
 
 def arguments():
     p = argparse.ArgumentParser(description='Train encoders and clones, and let the clones play.')
-    p.add_argument('what', choices=('known', 'code', 'clone', 'teach', 'loss', 'late', 'record', 'play'))
+    p.add_argument('what', choices=('known', 'code', 'clone', 'teach', 'hand', 'loss', 'late', 'record',
+                                    'play'))
     p.add_argument('game', choices=(*GAMES, 'maze'))
     p.add_argument('--kind', default='', help='of encoder; what a clone sees; a loss; a player of the maze')
     p.add_argument('--seed', type=int, default=0, help="of a clone's first weights and batches")
@@ -218,7 +232,7 @@ def arguments():
     p.add_argument('--steps', type=int, default=2000, help='batches')
     p.add_argument('--frames', type=int, default=60000, help='of the demonstrations')
     p.add_argument('--recordings', default='', help='folder of the recordings of the maze')
-    p.add_argument('--weights', default='', help='of the clone that plays in the maze')
+    p.add_argument('--weights', default='', help='of the clone that plays in the maze, or is taught')
     p.add_argument('--output', default='output/play', help='folder of the weights')
     return p.parse_args()
 
@@ -233,7 +247,8 @@ def main():
         policy = PolicyConfig(**cfg, **kw)
         train_player((what, *path), a.game, policy.obs, policy, a.frames, out, lags)
     if a.what == 'known': known(a.game)
-    elif a.what == 'teach': teach_player(a.game, a.seed, out)
+    elif a.what == 'teach': teach_player(a.game, a.weights, a.seed, out)
+    elif a.what == 'hand': teach_player_by_hand(a.game, a.weights, a.seed, out)
     elif a.what == 'code': train_code(a.game, a.kind, a.steps, a.frames, out)
     elif a.what == 'clone' and a.kind == 'small preset':
         small = small_preset(seed=a.seed, steps=a.steps, every=a.steps)[1]

@@ -468,6 +468,7 @@ class Trajectories(NamedTuple):
     pressed:np.ndarray  # Keys in fact held `(n,keys)`
     starts:np.ndarray   # True where a game begins
     keys:tuple          # Their names
+    weight:np.ndarray=None # How much each moment counts; as much as any other when None
 
     @property
     def past_actions(self):
@@ -513,6 +514,7 @@ class Windows:
         sizes = np.array([b - a for a,b in self.spans])
         self.chances = sizes/sizes.sum()
         self.past = play.past_actions
+        self.weight = play.weight if play.weight is None else torch.as_tensor(play.weight).float()
 
     def _window(self, rng):
         a,b = self.spans[rng.choice(len(self.spans), p=self.chances)]
@@ -523,10 +525,11 @@ class Windows:
         y = self.which[answers]
         change = torch.cat([torch.zeros(1, dtype=torch.bool), y[1:] != y[:-1]])
         real = torch.arange(at, at + n) < b
+        if self.weight is not None: real = real*self.weight[answers]
         return self.play.obs[idx], self.past[answers], y, change, real
 
     def batch(self, i, rank=0, world=1):
-        "Observations, past actions, action chosen, whether it changes, whether the moment is real"
+        "Observations, past actions, action chosen, whether it changes, how much the moment counts"
         rng = np.random.default_rng([self.cfg.seed, i])
         rows = [self._window(rng) for _ in range(self.cfg.bs)]
         return tuple(torch.stack(o)[rank::world] for o in zip(*rows))

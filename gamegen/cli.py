@@ -71,7 +71,7 @@ COMMANDS |= {
         'take1 --steps 2 --out player.safetensors',
         'a player for gamegen play --model, far too little trained; leave --steps out for a better one'),
     'teach': Command(
-        'play.teach:teach_main', 'correct a player of Doom while it plays',
+        'play.takeover:teach_main', 'correct a player while it plays',
         '--game health_gathering --rounds 1 --moments 100 --steps 5',
         'a player in taught.safetensors, corrected for seconds; leave the numbers out for a better one'),
 }

@@ -9,6 +9,7 @@ __all__ = ['MAX_LAG', 'Agent', 'returns', 'Step', 'rollout', 'draw_step', 'recor
 # %% ../../nbs/play/07_agents.ipynb #5c42cd95
 import itertools, os, time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import NamedTuple
 
@@ -58,17 +59,20 @@ class Agent:
 @patch
 @torch.inference_mode()
 def act(self:Agent,
-    frames, # One for each game
+    frames, # One for each game; None where it is over
 ) -> list:
     "Names of the keys to hold in each"
     p = self.player
-    frames = np.stack(frames)
-    prev = frames if self.prev is None else self.prev
-    self.obs.append(observe(frames, prev, p.cfg, p.code))
+    live = [i for i,f in enumerate(frames) if f is not None]
+    now = np.stack([frames[i] for i in live])
+    prev = np.stack([self.prev[i] for i in live]) if self.prev else now
+    seen = observe(now, prev, p.cfg, p.code)
+    self.obs.append(seen.new_zeros(len(frames), *seen.shape[1:]))
+    self.obs[-1][live] = seen
     past = p.past_input(self.past)*(not self.hide_past)
     scores,self.kv_cache = p.net(self.obs[0][:,None], past[:,None], self.kv_cache, self.t)
     self.past = p.net.actions[self._choose(scores[:,0])]
-    self.prev = frames
+    self.prev = dict(zip(live, now))
     self.t += 1
     return [tuple(k for k,h in zip(p.keys, row) if h) for row in self.past]
 
@@ -90,11 +94,10 @@ def _returns(player, name, seeds, kwargs):
     games = [DoomGame(name) for _ in seeds]
     for g,s in zip(games, seeds): g.reset(s)
     agent = Agent(player, len(games), **kwargs)
-    frames = [g.frame() for g in games]
-    while not all(g.over for g in games):
-        frames = [f if g.over else g.frame() for g,f in zip(games, frames)]
-        for g,keys in zip(games, agent.act(frames)):
-            if not g.over: g.press(keys)
+    with ThreadPoolExecutor(len(games)) as pool:      # each waits for an engine of its own
+        while live := [i for i,g in enumerate(games) if not g.over]:
+            keys = agent.act([None if g.over else g.frame() for g in games])
+            list(pool.map(lambda i: games[i].press(keys[i]), live))
     for g in games: g.close()
     return [g.score for g in games]
 

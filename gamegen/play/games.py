@@ -141,7 +141,30 @@ class Expert:
     "A scripted player"
     def __init__(self, game:DoomGame):
         self.game = game
-        self.act = partial(_experts[game.name], game, {})
+        self.mem = {}
+
+    def act(self):
+        "Names of the keys it would hold now"
+        self.choice = _experts[self.game.name](self.game, self.mem)
+        return self.choice
+
+    def told(self,
+        held, # Names of the keys that were in fact held since it last looked
+    ):
+        "What it chooses next depends on the game and on these, not on what it would have held"
+        self.mem['move'] = ('right' in held) - ('left' in held)
+
+    def regret(self, held):
+        "How much worse these keys are than its last choice, as it counts; 1 where it does not count"
+        costs = self.mem.get('costs')
+        if not costs: return float(set(held) != set(self.choice))
+        return costs.get(tuple(held), max(costs.values())) - min(costs.values())
+
+    @property
+    def stake(self):
+        "How much its last choice matters: what the worst keys cost more than the best"
+        costs = self.mem.get('costs', {}).values()
+        return max(costs) - min(costs) if costs else 1.
 
 def _aside(o, width):
     "Pixels from the middle of the picture to an object"
@@ -210,6 +233,8 @@ def _danger(ball, me, axes, paths, reach):
     near = (gap < reach) & (np.abs(at[1] + by[1]*t) < reach)
     return (near*((reach - gap)/reach + .5)*(1 - .6*t/48)).sum(1)
 
+_sides = {0:(), 1:('right',), -1:('left',)}
+
 def _dodge(game, mem, reach=40):
     *me,angle = game.state.game_variables[-3:]
     me = np.array(me)
@@ -224,7 +249,8 @@ def _dodge(game, mem, reach=40):
     for o in game.state.objects:
         if o.name == 'DoomImpBall': cost += _danger(o, me, axes, paths, reach)
     mem['move'] = first[cost.argmin()]
-    return {0:(), 1:('right',), -1:('left',)}[int(mem['move'])]
+    mem['costs'] = {k:cost[first == o].min() for o,k in _sides.items()}
+    return _sides[int(mem['move'])]
 
 _experts = dict(health_gathering=_collect, take_cover=_dodge, defend_the_center=_shoot)
 
