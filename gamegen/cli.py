@@ -89,6 +89,13 @@ COMMANDS |= {
         'monster.projected:main', 'learn them from your own sprites',
         '--size 16 --steps 2 --watch 0 --output run',
         'a run in run/, far too short to be of use; see --settings'),
+    'bestiary': Command(
+        'bestiary.deliver:main', 'make creatures with cards, texts and pictures',
+        '-n 4 --types FIRE,WATER --seed 1 --out cards',
+        'four creatures in cards/: cards, a page, a sheet to print, sprites in motion'),
+    'game': Command(
+        'bestiary.game:main', 'make a game for the browser', '--seed 7 --out maze',
+        'a game in maze/index.html: five mazes, and creatures to meet in them'),
     'demo': Command(
         'report.demo:main', 'one of everything, on a page', '--only Creatures',
         'out/index.html, for your browser'),
@@ -101,7 +108,7 @@ COMMANDS |= {
         'from the next shell on, Tab knows commands and options; zsh and fish too'),
 }
 # These draw without PyTorch from the weights that ship; and these can do nothing without it
-LIGHT = ('match', 'creatures', 'frames', 'monsters')
+LIGHT = ('match', 'creatures', 'frames', 'monsters', 'bestiary', 'game')
 TORCH = ('play', 'teach', 'monsters-page', 'bench', *(o for o in COMMANDS if o.endswith('-train')))
 
 # %% ../nbs/08_cli.ipynb #7edfdffc
@@ -279,6 +286,9 @@ def _frames_answer(args, made):
 def _monsters_answer(args, made):
     return dict(wrote=[args['out']], monsters=_rows(Path(args['out'])/'certificate.csv'))
 
+def _bestiary_answer(args, made):
+    return dict(wrote=[args['out']], seed=made.seed, creatures=_records(made.table))
+
 def _play_answer(args, made):
     films = [args['output']] if args['output'] else []
     return dict(wrote=films, game=args['game'], **made)
@@ -290,6 +300,8 @@ ANSWERS = {
     'frames': _frames_answer,
     'play': _play_answer,
     'monsters': _monsters_answer,
+    'bestiary': _bestiary_answer,
+    'game': lambda args, made: dict(wrote=[args['out']], **made),
     'demo': _demo_answer,
     'bench': _bench_answer,
 }
@@ -350,7 +362,7 @@ def overview() -> str:
     notes = ('What is wrong is said in one line, on stderr. Exit codes: 0 done, 1 could not be '
              'done, 2 wrongly asked, 130 stopped by Ctrl-C.')
     return '\n'.join([
-        'gamegen: football matches, creatures, frames, play and monsters for games.', '',
+        'gamegen: football matches, creatures, frames, play and monsters for games.',
         'usage: gamegen COMMAND [options]; with --help its options, and a line to try', '',
         *(f'  {k:<17}{c.summary}' for k,c in COMMANDS.items()), '',
         *textwrap.wrap(notes, 80)])

@@ -209,6 +209,8 @@ RANGE = {
              'share':['-1', '2'], 'seconds':['0', '-1'], 'seed':['-1', str(2**70)]},
     'monsters':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'truncation':['-1'],
                 'max_similarity':['-1', '2'], 'colours':['0', '1', '999']},
+    'bestiary':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'families':['-1', '2']},
+    'game':{'seed':['-1', str(2**70)]},
     'monsters-page':{'port':['-1', '99999']}, 'bench':{'rounds':['0', '-1']},
 }
 
@@ -253,6 +255,8 @@ def word_cases():
         record=['a b --region 1,2', 'a b --region ²,0,9,9', 'a b --region 0,0,0,0',
                 'a b --size 9', 'a b'],
         monsters=['--class=dragonflies', '--animate=swim', '--class=' + ESCAPE],
+        bestiary=['--types=LAVA', '--types=FIRE,,LAVA', '--types=' + ESCAPE, '--type=FIRE', 'extra'],
+        game=['extra', '--seed=seven'],
         demo=['--only=Dragons', '--only=' + ESCAPE], bench=['--only=nothing'],
         completion=['tcsh', ''])
     for command,many in lines.items():
@@ -317,7 +321,8 @@ def input_cases():
 # Where a command writes, and a name there that is taken
 WRITES = {
     'match --out':('taken', []), 'creatures --out':('there.csv', []), 'frames --out':('taken', []),
-    'monsters --out':('taken', ['-n', '1']), 'frames --walk':('there.mp4', ['--out', 'new']),
+    'monsters --out':('taken', ['-n', '1']), 'bestiary --out':('taken', ['-n', '1']), 'game --out':('taken', []),
+    'frames --walk':('there.mp4', ['--out', 'new']),
     'play --output':('there.mp4', ['--game', 'take_cover', '--seconds', '1']),
     'match-train --out':('there.safetensors', ['good.json', '--steps', '2']),
     'creatures-train --out':('there.safetensors', ['--steps', '2']),
@@ -329,7 +334,8 @@ def output_cases():
     "Names that are taken, cannot be written, or belong to what is no file"
     for line,(taken,more) in WRITES.items():
         command,flag = line.split()
-        folders = command in ('match', 'frames', 'monsters', 'demo') and flag != '--walk'
+        makes_folder = command in ('match', 'frames', 'monsters', 'bestiary', 'game', 'demo')
+        folders = makes_folder and flag != '--walk'
         end = '.mp4' if flag == '--walk' else ENDS.get(command, '')
         names = [taken, f'good.json/x{end}', LONG + end]
         if not folders: names.append('folder')

@@ -115,7 +115,7 @@ def check_figures():
 
 # --- who may import whom
 
-GUESTS = {'report', 'cli', 'studio'}       # they may import every room
+GUESTS = {'report', 'cli', 'studio', 'bestiary'}   # they may import every room
 EXTRA = {('dream', 'play')}                # and the dream of a game may use the game
 
 def edges(root=ROOT):
@@ -407,7 +407,8 @@ def check_import():
     return ['it imports torch'] if torch == 'True' else []
 
 DRAW = ('cgan', 'match.commands', 'lstm', 'pokemon_wgan', 'mario_dcgan', 'play.slots', 'bvae_gpt',
-        'play.agents', 'monsters', 'monster.animate', 'monster.deliver', 'frame.tools')
+        'play.agents', 'monsters', 'monster.animate', 'monster.deliver', 'frame.tools',
+        'bestiary.deliver')
 HEAVY = ('fastai', 'sklearn', 'matplotlib', 'scipy.stats', 'torchvision')
 
 def check_light():
