@@ -29,7 +29,6 @@ def kept(
     if not p.is_file(): raise DataError(f'{name}: {_CLONE}')
     return json.loads(p.read_text(encoding='utf-8'))
 
-# %% ../../nbs/report/04_results.ipynb #6dba44f0
 def hold(
     name,      # File below `data/`
     room=.03,  # How far a figure may be from the kept one
