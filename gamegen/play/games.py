@@ -166,6 +166,7 @@ class Expert:
         costs = self.mem.get('costs', {}).values()
         return max(costs) - min(costs) if costs else 1.
 
+# %% ../../nbs/play/01_games.ipynb #cf36f0db
 def _aside(o, width):
     "Pixels from the middle of the picture to an object"
     return o.x + o.width/2 - width/2

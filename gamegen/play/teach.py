@@ -7,7 +7,7 @@ __all__ = ['RATE', 'STRETCH', 'MOST', 'reaction', 'learn_recordings', 'Lesson', 
            'Round', 'joined', 'nearest', 'trained_on', 'teach', 'train_main']
 
 # %% ../../nbs/play/08_teach.ipynb #6195a46a
-import time
+import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -46,11 +46,11 @@ def reaction(
 
 # %% ../../nbs/play/08_teach.ipynb #a8511777
 def _check_keys(recs, where):
-    "Refuse recordings that show no key: whoever learns from them presses none"
+    "Say so where no key is held: whoever learns from that presses none"
     if any(r.held.any() for r in recs): return
     name = where if isinstance(where, (str, Path)) else ', '.join(map(str, where))
-    raise DataError(f'{name}: none of the keys {", ".join(recs[0].keys)} is held in any of '
-                    f'{sum(map(len, recs))} frames; expected recordings of play with them')
+    print(f'warning: {name}: none of the keys {", ".join(recs[0].keys)} is held in any of '
+          f'{sum(map(len, recs))} frames; the player will press none', file=sys.stderr)
 
 def _seen(recs, every, cfg, folder, resume):
     "What a player sees of recordings, to learn from and to be judged by, and the encoder it sees by"
@@ -65,6 +65,7 @@ def _seen(recs, every, cfg, folder, resume):
     keys = recs[0].keys
     return trajectories(learn, keys, cfg, code), trajectories(test, keys, cfg, code), code
 
+# %% ../../nbs/play/08_teach.ipynb #d88ab1d3
 def learn_recordings(
     recordings,            # Folders of recordings, or one folder that holds them
     out,                   # Weights to write, `.safetensors`
@@ -146,6 +147,7 @@ def as_trajectories(lessons, keys) -> Trajectories:
     return Trajectories(torch.stack(obs), np.array(chosen), np.array(pressed), starts, keys,
                         np.array(counts, float))
 
+# %% ../../nbs/play/08_teach.ipynb #e56c3b4f
 def corrected(
     player:Player,
     name,     # A key of `GAMES`
@@ -187,7 +189,7 @@ def nearest(
     held,    # Keys held `(n,keys)`
     actions, # Keys held in each action `(actions,keys)`
 ) -> np.ndarray:
-    "The action nearest to each set of keys: a teacher may hold keys together that the player never does"
+    "The nearest action to each set of keys: a teacher may hold what the player never does"
     actions = np.asarray(actions, bool)
     return actions[(np.asarray(held, bool)[:,None] != actions).sum(2).argmin(1)]
 
