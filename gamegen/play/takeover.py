@@ -119,6 +119,7 @@ def _until(play, budget):
     names = 'obs', 'held', 'pressed', 'starts', 'weight'
     return play._replace(**{k:getattr(play, k)[:n] for k in names})
 
+# %% ../../nbs/play/09_takeover.ipynb #e63d4d4c
 def teach_by_hand(
     player:Player,   # To begin with
     name,            # A key of `GAMES`
