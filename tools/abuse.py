@@ -255,7 +255,7 @@ def word_cases():
         record=['a b --region 1,2', 'a b --region ²,0,9,9', 'a b --region 0,0,0,0',
                 'a b --size 9', 'a b'],
         monsters=['--class=dragonflies', '--animate=swim', '--class=' + ESCAPE],
-        bestiary=['--types=LAVA', '--types=FIRE,,LAVA', '--types=' + ESCAPE, '--type=FIRE', 'extra'],
+        bestiary=['--types=LAVA', '--types=FIRE,,LAVA', '--types=' + ESCAPE, '--tipes=FIRE', 'extra'],
         game=['extra', '--seed=seven'],
         demo=['--only=Dragons', '--only=' + ESCAPE], bench=['--only=nothing'],
         completion=['tcsh', ''])
