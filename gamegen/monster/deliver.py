@@ -12,6 +12,7 @@ import os, re, shutil, tempfile
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from ..data import write_table
 from ..images import tile
 from ..io import write_onnx
 from .animate import MOTIONS, animate
+from .flow import FlowModel
 from .stylegan import to_bytes
 from ..monsters import MonsterModel, Monsters, generate_monsters
 from ..sprite.data import premultiply, unpremultiply
@@ -220,6 +222,9 @@ Weights: {step:,} steps, seed {seed}, data {data}.
 _free = """
 They were learned from the art of The Battle for Wesnoth: GPL-2.txt is the text of
 the licence, ATTRIBUTION.txt names the artists. There is no warranty."""
+_moved = """
+The motions were drawn by weights learned from The Battle for Wesnoth, under
+GPL-2.0-or-later. The stills are not concerned."""
 _animated = """animated         for each a sprite sheet, with a row for {motions},
                  its tables (.json in Aseprite's format, which Phaser, PixiJS, Excalibur,
                  Kaplay and melonJS read; .tres for Godot 4; .tsx for Tiled), and a GIF
@@ -246,7 +251,7 @@ def readme_text(
     parts['animated'] = _animated.format(motions=', '.join(motions)) if motions else ''
     parts['copies'] = _copies if certified else ''
     parts['colours'] = _colours.format(colours=colours) if colours else ''
-    parts['free'] = _free if bundled_art else ''
+    parts['free'] = _free if bundled_art else _moved if motions else ''
     weights = dict(licence=info.licence, step=info.step, seed=info.seed, data=info.data_digest)
     return _readme.format(n=n, **weights, **parts)
 
@@ -309,9 +314,13 @@ def main(
     colours:int=None, # At most so many in all, 2 to 256
     smooth:bool=False, # Enlarge smoothly, not pixel by pixel?
     weights:str=None, # Weights of your own
+    bestiary:Literal['wesnoth', 'crawl']='wesnoth', # Learned from: GPL, 64 x 64; CC0, 32 x 32
 ):
     "Draw monsters for a game: PNGs, sprite sheets, GIFs, and a certificate of how new each is"
-    model = MonsterModel.load(weights)
+    if bestiary == 'crawl' and not weights:
+        model = FlowModel.bundled('crawl')
+        max_similarity = .98 if max_similarity is None else max_similarity    # no copies
+    else: model = MonsterModel.load(weights)
     cls = [o.strip() for o in Class.split(',')] if Class else None
     made = deliver_monsters(out, N, cls, animate, seed, truncation, max_similarity, colours,
                             smooth, model)
