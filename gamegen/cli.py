@@ -82,6 +82,10 @@ COMMANDS |= {
         'monster.deliver:main', 'draw monsters for a game',
         '-n 4 --animate walk --seed 1 --out imps',
         'four monsters, sheets of each walking, and a README.txt about them'),
+    'animate': Command(
+        'monster.motion:main', 'set a sprite of yours in motion',
+        'imps/1x/trolls-3.png --motion walk,attack --out troll',
+        'a sheet of it, its tables, and a puppet for DragonBones'),
     'monsters-page': Command(
         'monster.page:main', 'draw them in your browser', '--port 0',
         'a page with sliders, until Ctrl-C'),
@@ -108,7 +112,7 @@ COMMANDS |= {
         'from the next shell on, Tab knows commands and options; zsh and fish too'),
 }
 # These draw without PyTorch from the weights that ship; and these can do nothing without it
-LIGHT = ('match', 'creatures', 'frames', 'monsters', 'bestiary', 'game')
+LIGHT = ('match', 'creatures', 'frames', 'monsters', 'animate', 'bestiary', 'game')
 TORCH = ('play', 'teach', 'monsters-page', 'bench', *(o for o in COMMANDS if o.endswith('-train')))
 
 # %% ../nbs/08_cli.ipynb #7edfdffc

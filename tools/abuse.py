@@ -135,6 +135,9 @@ def make_pictures(folder):
     pictures = folder/'pictures'
     pictures.mkdir()
     for i in range(24): Image.new('RGB', (32, 24), (9*i, 5*i, 99)).save(pictures/f'{i}.png')
+    Image.new('RGBA', (20, 30), (200, 90, 40, 255)).save(folder/'creature.png')
+    Image.new('RGBA', (20, 30)).save(folder/'clear.png')
+    Image.new('RGBA', (600, 30), (200, 90, 40, 255)).save(folder/'wide.png')
     with zipfile.ZipFile(folder/'out.zip', 'w') as z: z.writestr('../../evil.png', b'x')
     with zipfile.ZipFile(folder/'bomb.zip', 'w', zipfile.ZIP_DEFLATED) as z:
         z.writestr('a.bmp', bytes(2*10**8))
@@ -191,7 +194,8 @@ FLOATS = ('٣', '1_0', 'nan', '-inf', '9'*400)
 
 # What a command needs beside the words of a case
 NEEDS = {'match-train':['good.json'], 'record':['rec', 'a,b', '--region', '0,0,64,48'],
-         'frames-train':['--images', '../in/pictures'], 'play-train':['rec']}
+         'frames-train':['--images', '../in/pictures'], 'play-train':['rec'],
+         'animate':['../in/creature.png']}
 # A number out of range for each option that has one
 RANGE = {
     'match':{'games':['0', '-1'], 'time':['0', '-1', '1e9'], 'strength':['-1', '2'],
@@ -209,6 +213,7 @@ RANGE = {
              'share':['-1', '2'], 'seconds':['0', '-1'], 'seed':['-1', str(2**70)]},
     'monsters':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'truncation':['-1'],
                 'max_similarity':['-1', '2'], 'colours':['0', '1', '999']},
+    'animate':{'frames':['0', '1', '65'], 'seed':['-1', str(2**70)], 'strength':['-1', '9']},
     'bestiary':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'families':['-1', '2']},
     'game':{'seed':['-1', str(2**70)]},
     'monsters-page':{'port':['-1', '99999']}, 'bench':{'rounds':['0', '-1']},
@@ -258,6 +263,9 @@ def word_cases():
                   '--bestiary=crawl --class=dragonflies'],
         bestiary=['--types=LAVA', '--types=FIRE,,LAVA', '--types=' + ESCAPE, '--tipes=FIRE', 'extra'],
         game=['extra', '--seed=seven'],
+        animate=[f'../in/creature.png {o}' for o in (
+            '--motion=swim', '--motion=,', '--look=up', '--kind=fish', '--out=', '--out=good',
+            '--out=good.json/x', '--out=' + LONG, '--motion=' + ESCAPE)],
         demo=['--only=Dragons', '--only=' + ESCAPE], bench=['--only=nothing'],
         completion=['tcsh', ''])
     for command,many in lines.items():
@@ -299,6 +307,8 @@ def input_cases():
     for f in NO_FILES:
         yield Case(f'match-train {f[:16]!r}', ['match-train', f])
         yield Case(f'play-train {f[:16]!r}', ['play-train', f])
+    for f in ('../in/big.png', '../in/clear.png', '../in/wide.png', 'good.json', *NO_FILES):
+        yield Case(f'animate {f[:16]!r}', ['animate', f, '--out=new'])
     for o in ('there.safetensors', 'new.pt', LONG + '.safetensors'):
         yield Case(f'play-train --out {o[:20]}', ['play-train', 'folder', '--out', o])
         yield Case(f'teach --out {o[:20]}', ['teach', '--out', o])
@@ -362,6 +372,7 @@ FINE = {  # odd, and yet right: words, and what they leave
     'the largest seed':(['creatures', '-n', '1', f'--seed={2**32 - 1}', '--out', 'a'], 'a'),
     'a short match':(['match', '--time', '.01', '--out', 'm'], 'm', 'm/*'),
     'a frame':(['frames', '-n', '1', '--out', 'f'], 'f', 'f/*'),
+    'a sprite in motion':(['animate', '../in/creature.png', '--out', 'a'], 'a.*', 'a_*'),
     'match --help':(['match', '--help'],),
     'creatures-train --help':(['creatures-train', '--help'],),
     'monsters-train --help':(['monsters-train', '--help'],),

@@ -161,8 +161,8 @@ def take_keys(tab, rows):
 
 def sheet(tab, rows):
     "The sheet that a page makes is laid out as Python lays it out"
-    from gamegen.monster.animate import MOTIONS
-    from gamegen.monster.deliver import whole_motions
+    from gamegen.monster.animate import MOTIONS, animate
+    from gamegen.monster.motion import whole_motions
     from gamegen.sprite.sheets import read_sheet, write_sheet
     from PIL import Image
     s,x,seed,name = json.loads(tab.js("""sheetOf(one()).then(s => {
@@ -173,7 +173,8 @@ def sheet(tab, rows):
     side = round((len(x)/4)**.5)
     sprite = np.array(x, np.uint8).reshape(4, side, side)
     with tempfile.TemporaryDirectory() as d:
-        path = write_sheet(Path(d)/f'{name}-sheet.png', whole_motions(sprite, MOTIONS, seed), name)
+        cycles = whole_motions(sprite, MOTIONS, seed, animate)
+        path = write_sheet(Path(d)/f'{name}-sheet.png', cycles, name)
         table = json.loads(path.with_suffix('.json').read_text())
         rows.add('the table of a sheet is that of Python', int(s['table'] == table), 1)
         want = np.asarray(Image.open(path))

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'enlarge', 'find_palette', 'quantise_colours', 'atomic_folder', 'file_names', 'side_by_side', 'motions_of',
-           'whole_motions', 'readme_text', 'write_monsters', 'deliver_monsters', 'main', 'export_monsters_onnx',
-           'demo_monsters']
+           'readme_text', 'write_monsters', 'deliver_monsters', 'main', 'export_monsters_onnx', 'demo_monsters']
 
 # %% ../../nbs/monster/06_deliver.ipynb #da10f320
 import os, re, shutil, tempfile
@@ -24,12 +23,13 @@ from ..core import (ConfigError, DataError, _is_dead, atomic_write, bundled, che
 from ..data import write_table
 from ..images import tile
 from ..io import write_onnx
-from .animate import MOTIONS, animate
 from .flow import FlowModel
+from .motion import KIND_OF, MOTIONS, suits, whole_motions
+from .rig import find_rig
 from .stylegan import to_bytes
 from ..monsters import MonsterModel, Monsters, generate_monsters
 from ..sprite.data import premultiply, unpremultiply
-from ..sprite.sheets import Cycle, write_cycle, write_phaser, write_sheet
+from ..sprite.sheets import write_cycle, write_phaser, write_sheet
 
 # %% ../../nbs/monster/06_deliver.ipynb #7f14267c
 def _smoothly_enlarged(a, k):
@@ -174,29 +174,18 @@ def motions_of(
         raise ConfigError(f"animate: expected one of {', '.join(MOTIONS)}, or all; got {o!r}")
     return tuple(dict.fromkeys(names))
 
-# %% ../../nbs/monster/06_deliver.ipynb #ccdf3c1a
-_room = 32    # Pixels around a sprite while it moves
-
-def whole_motions(
-    sprite,       # Bytes (4,h,w)
-    motions,      # Some of `MOTIONS`
-    seed=0,       # Another is another manner
-) -> dict:
-    "`{motion: Cycle}` with as much room on every side, the same for all, as keeps each motion whole"
-    cycles = {m:animate(sprite, m, seed=seed, margin=_room) for m in motions}
-    seen = np.concatenate([c.frames for c in cycles.values()])[:, 3].any(0)
-    sides = np.concatenate([np.flatnonzero(o.any(1))[[0, -1]] for o in (seen, seen.T)])
-    free = np.minimum(sides, len(seen) - 1 - sides).min()          # beyond the widest motion
-    off = max(0, min(_room, free - 1))//4*4
-    cut = slice(off, len(seen) - off)
-    return {m:c._replace(frames=c.frames[..., cut, cut]) for m,c in cycles.items()}
-
 # %% ../../nbs/monster/06_deliver.ipynb #ccdf3c20
-def _write_motions(folder, x, names, seeds, motions, palette, each):
+def _cycles(a, cls, seed, motions):
+    "The motions of a monster; of all of them, those that suit it"
+    rig = find_rig(a, kind=KIND_OF.get(cls))
+    if motions == MOTIONS: motions = [o for o in motions if o in suits(rig)]
+    return whole_motions(rig, motions, int(seed))
+
+def _write_motions(folder, x, names, table, motions, palette, each):
     (folder/'animated').mkdir()
-    for a,name,s in zip(x, names, seeds):
+    for a,name,cls,s in zip(x, names, table.cls, table.seed):
         each()
-        cycles = whole_motions(a, motions, int(s))
+        cycles = _cycles(a, cls, s, motions)
         if palette is not None:
             for m,c in cycles.items():
                 cycles[m] = c._replace(frames=quantise_colours(c.frames, palette))
@@ -271,7 +260,7 @@ def write_monsters(
     names = file_names(t)
     palette = None if colours is None else find_palette(x, colours)
     _write_stills(folder, x, names, palette, smooth)
-    if motions: _write_motions(folder, x, names, t.seed, motions, palette, each)
+    if motions: _write_motions(folder, x, names, t, motions, palette, each)
     t = t.assign(file=[f'{o}.png' for o in names]).round(4)
     write_table(t, folder/'certificate.csv')
     ours = model.cfg.images == '' and model.info.licence.startswith('GPL-2.0')
@@ -306,7 +295,7 @@ def deliver_monsters(
 def main(
     N:int=16,         # How many
     Class:str=None,   # Class, or several with commas, taken in turn; any if left out
-    animate:str='',   # In motion: idle, walk, fly, attack, hit, several with commas, or all
+    animate:str='',   # In motion: idle, walk, run, fly, attack, hit, die, several with commas, or all
     out:str='monsters', # Folder to make
     seed:int=None,    # Of the first; the next ones follow
     truncation:float=.8, # 1 for all styles, 0 for the typical one of a class
@@ -388,7 +377,7 @@ then one of them in motion."""
         with atomic_write(path) as f: Image.fromarray(x.transpose(1, 2, 0)).save(f, 'PNG')
         items.append((path, c))
     one = 6   # the one that moves
-    cycles = whole_motions(made.sprites[one], MOTIONS)
+    cycles = _cycles(made.sprites[one], classes[one], 0, MOTIONS)
     for m,c in cycles.items():
         film = write_cycle(out/f'{m}.gif', c, scale=2)
         items.append((film, f'{classes[one]}, {m}'))

@@ -20,9 +20,9 @@ from fastcore.basics import patch
 from PIL import Image
 
 from ..core import ConfigError, GamegenError, bundled, plain, read_number
-from .animate import MOTIONS, animate as _animate
 from .deliver import motions_of, side_by_side, write_monsters
 from .explore import draw_styles, sefa_directions, style_neighbours, styles_from_seeds
+from .motion import MOTIONS, animate as _animate
 from .scores import remove_specks
 from ..monsters import MonsterModel, Monsters
 

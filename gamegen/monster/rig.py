@@ -211,11 +211,13 @@ def name_limbs(
     limbs, # From `find_limbs`
     body,  # Mask (h,w)
 ) -> list:
-    "(role, limb) for each; at most one is a head"
+    "(role, limb) for each; at most one is a head, and no wing is alone in front"
     roles = [_role(o, body) for o in limbs]
     heads = [i for i,r in enumerate(roles) if r == 'head']
     heads.sort(key=lambda i: -limbs[i].mask.sum())
     for i in heads[1:]: roles[i] = 'arm'
+    wings = [i for i,r in enumerate(roles) if r == 'wing']
+    if len(wings) == 1 and limbs[wings[0]].v[0] > 0: roles[wings[0]] = 'arm'   # a shield, an axe
     return list(zip(roles, limbs))
 
 # %% ../../nbs/monster/04a_rig.ipynb #5aed6c8c
@@ -357,7 +359,7 @@ def _upper_part(role, limb, body, h):
     rows,cols = np.indices(body.shape) + .5
     joint = body & (np.hypot(cols - limb.pivot[0], rows - limb.pivot[1]) <= limb.reach)
     side = 1 if limb.v[0] > 0 else -1
-    gain = float(np.clip(.16*h/limb.reach, .45, 1))            # a broad joint turns less
+    gain = float(np.clip(.2*h/limb.reach, .6, 1))            # a broad joint turns less
     at = dict(pivot=limb.pivot, tip=limb.tip, reach=limb.reach)
     return Part(role, limb.mask | joint, **at, side=side, phase=0. if side > 0 else .5,
                 gain=gain, order=ORDER[role])
@@ -376,7 +378,7 @@ def _upper_parts(limbs, body, kind):
         best = max(arms, key=lambda p: math.dist(p.tip, foot) + .2*h*p.side)
         best.role = 'held'
         best.order = ORDER['held']
-        best.gain *= float(np.clip(math.dist(best.pivot, best.tip)/(.3*h), .6, 1))
+        best.gain *= float(np.clip(math.dist(best.pivot, best.tip)/(.3*h), .7, 1))
     return parts
 
 def _lower_parts(a, rest, kind, legs, notch):
