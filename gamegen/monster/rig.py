@@ -386,15 +386,15 @@ def _lower_parts(a, rest, kind, legs, notch):
     top,ground,*_ = _box(rest)
     h = ground - top
     if kind not in ('biped', 'quadruped', 'robe'): return [], float(ground)
-    hip = float(np.clip(min(notch, ground - .22*h) - .05*h, ground - .48*h, ground - .2*h))
+    hip = round(np.clip(min(notch, ground - .22*h) - .05*h, ground - .48*h, ground - .2*h))
     if kind == 'robe' or not legs:
-        hip = float(ground - .3*h)
+        hip = round(ground - .3*h)
         _,_,left,right = _box(rest & (np.arange(len(rest))[:, None] >= hip))
         half = (left + right)//2
         legs = [(left, half, (left + half)/2, ground - 1), (half, right, (half + right)/2, ground)]
-    parts = _as_legs(rest, legs, hip)
+    parts = _as_legs(rest, legs, float(hip))
     if len(parts) > 1: parts.append(_seam(a, parts))
-    return parts, hip
+    return parts, float(hip)             # between two rows, or a gap would open there
 
 # %% ../../nbs/monster/04a_rig.ipynb #c927b4c7
 def _taken_apart(a, kind=None):
