@@ -46,6 +46,7 @@ def _cut(im, box, middle, half):
     if half != 32: a = a.resize((64, 64), Image.Resampling.NEAREST)
     return np.array(a).transpose(2, 0, 1)
 
+# %% ../../nbs/monster/04c_motion_scores.ipynb #cafed1b9
 def flare_clips(
     root,               # Where the package flare-game was unpacked
     directions=(3, 4, 5), # Of eight; these look to the right
@@ -165,8 +166,11 @@ def _summary(v):
     "What a series (8,k) does: mean, spread, steps, ends, and three harmonics"
     d = np.diff(v, axis=0)
     f = np.abs(np.fft.rfft(v - v.mean(0), axis=0))[1:4]/8
-    return np.concatenate([v.mean(0), v.std(0), np.abs(d).mean(0), np.abs(d).max(0), v[0], v[4], v[-1] - v[0], f.ravel()])
+    steps = np.abs(d).mean(0), np.abs(d).max(0)
+    ends = v[0], v[4], v[-1] - v[0]
+    return np.concatenate([v.mean(0), v.std(0), *steps, *ends, f.ravel()])
 
+# %% ../../nbs/monster/04c_motion_scores.ipynb #8f11350a
 def motion_features(
     flow,   # Of a clip (n,2,16,16)
     stand,  # Its standing pose (4,64,64)
