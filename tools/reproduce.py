@@ -52,6 +52,8 @@ PARTS = {
     'frames':Part('bench/frame_race.json', tuple(f'bench/frame_race.py {o}' for o in FRAMES), 200),
     'monsters':Part('bench/monster_peers.json',
                     tuple(f'bench/monster_peers.py {o}' for o in RACERS), 90),
+    'flow':Part('bench/monster_flow.json',
+                ('bench/monster_flow.py measure data/weights/monsters-crawl.safetensors',), 3),
     'open match':Part('data/midfielder_scores.json', ('bench/match_scores.py',), 15),
     'creatures':Part('data/creature_scores.json', ('creature/03_scores',), 90,
                      PEERS, ('GAMEGEN_PEERS',), 'record'),
