@@ -363,8 +363,7 @@ def help_of(
 # %% ../nbs/08_cli.ipynb #29cbb931
 def overview() -> str:
     "All commands, and what they have in common"
-    notes = ('What is wrong is said in one line, on stderr. Exit codes: 0 done, 1 could not be '
-             'done, 2 wrongly asked, 130 stopped by Ctrl-C.')
+    notes = 'Errors: a line on stderr. Exit: 0 done, 1 failed, 2 wrong use, 130 Ctrl-C.'
     return '\n'.join([
         'gamegen: football matches, creatures, frames, play and monsters for games.',
         'usage: gamegen COMMAND [options]; with --help its options, and a line to try', '',

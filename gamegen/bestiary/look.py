@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..core import bundled, stream
-from ..monster.animate import animate
+from ..monster.motion import animate
 from ..monster.scores import connected_parts, remove_specks
 from ..sprite.data import premultiply, unpremultiply
 
@@ -229,7 +229,7 @@ def moves_of(
 
 def in_motion(
     sprite,  # Bytes (4,64,64)
-    motion,  # Of `gamegen.monster.animate.MOTIONS`
+    motion,  # Of `gamegen.monster.motion.MOTIONS`
     seed=0,  # Another is another manner
 ):
     "A `Cycle` with `ROOM` on every side: the one place where creatures are set in motion"
