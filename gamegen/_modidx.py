@@ -2608,6 +2608,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'gamegen.report.results._sees': ('report/results.html#_sees', 'gamegen/report/results.py'),
                                         'gamegen.report.results._small': ('report/results.html#_small', 'gamegen/report/results.py'),
                                         'gamegen.report.results._speed': ('report/results.html#_speed', 'gamegen/report/results.py'),
+                                        'gamegen.report.results._warp': ('report/results.html#_warp', 'gamegen/report/results.py'),
                                         'gamegen.report.results._weak_in': ('report/results.html#_weak_in', 'gamegen/report/results.py'),
                                         'gamegen.report.results.anchor': ('report/results.html#anchor', 'gamegen/report/results.py'),
                                         'gamegen.report.results.better_of': ('report/results.html#better_of', 'gamegen/report/results.py'),

@@ -418,6 +418,25 @@ def animated():
     return {f'monster {i}':sheet(motions(i)) for i in range(len(sprites))}
 
 @artefact
+def rigged():
+    from gamegen.monster.motion import MOTIONS, animate
+    from gamegen.monsters import generate_monsters
+    sprites = generate_monsters(2, seed=5, certify=False).sprites
+    def motions(i): return {o:animate(sprites[i], o, seed=i) for o in MOTIONS}
+    return {f'monster {i}':sheet(motions(i)) for i in range(len(sprites))}
+
+@artefact
+def monsters_crawl():
+    from gamegen.monster.flow import FlowModel
+    from gamegen.monsters import generate_monsters
+    return generate_monsters(4, seed=0, certify=False, model=FlowModel.bundled('crawl'))._asdict()
+
+@artefact
+def bestiary():
+    from gamegen.bestiary.species import generate_bestiary
+    return dict(table=generate_bestiary(6, seed=0).table)
+
+@artefact
 def animate_training():
     from gamegen.monster.animate import AnimateConfig, animate_trainer, animations, clip_flows
     pictures,table = animations()

@@ -66,6 +66,14 @@ PARTS = {
     'speed':Part('bench/peers_match.json', (), 60, PEERS),
     'clones':Part('bench/play_scores.json', (), 2000,
                   'two days of a core: bench/play_clones.py code, clone, loss, late, play'),
+    'limbs':Part('data/motion_scores.json', ('monster/04c_motion_scores',), 10,
+                 'flare-game of Debian, unpacked', ('FLARE',), 'motion_scores.json'),
+    'battles':Part('data/bestiary_battles.json', ('bestiary/06_battles',), 30,
+                   '' if shutil.which('npm') else 'Node.js and npm', (), 'bestiary_battles.json'),
+    'lessons':Part('bench/play_taught.json', (), 60,
+                   'an hour of bench/play_clones.py teach take_cover, of which it is a variant'),
+    'projected':Part('bench/monster_projected.json', (), 60,
+                     'gamegen monsters-train --critic projected, whose weights do not ship'),
     'hints':Part('bench/monster_hints.json', (), 700, 'half a day of a core'),
 }
 

@@ -211,9 +211,6 @@ Weights: {step:,} steps, seed {seed}, data {data}.
 _free = """
 They were learned from the art of The Battle for Wesnoth: GPL-2.txt is the text of
 the licence, ATTRIBUTION.txt names the artists. There is no warranty."""
-_moved = """
-The motions were drawn by weights learned from The Battle for Wesnoth, under
-GPL-2.0-or-later. The stills are not concerned."""
 _animated = """animated         for each a sprite sheet, with a row for {motions},
                  its tables (.json in Aseprite's format, which Phaser, PixiJS, Excalibur,
                  Kaplay and melonJS read; .tres for Godot 4; .tsx for Tiled), and a GIF
@@ -240,7 +237,7 @@ def readme_text(
     parts['animated'] = _animated.format(motions=', '.join(motions)) if motions else ''
     parts['copies'] = _copies if certified else ''
     parts['colours'] = _colours.format(colours=colours) if colours else ''
-    parts['free'] = _free if bundled_art else _moved if motions else ''
+    parts['free'] = _free if bundled_art else ''
     weights = dict(licence=info.licence, step=info.step, seed=info.seed, data=info.data_digest)
     return _readme.format(n=n, **weights, **parts)
 
