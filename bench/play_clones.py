@@ -169,22 +169,17 @@ def train_maze(cfg, folder, out):
          core_seconds=round(t), **rounded(action_report(p, test)))
     p.save(out/f'clones-maze-{cfg.obs}-{cfg.seed}.safetensors')
 
-def teach_player(game, weights, seed, out):
-    "Correct a clone; the best round's weights are kept"
-    def each(best, r):
-        print(r, flush=True)
-        best.save(out/f'clones-{game}-taught-{seed}.safetensors', overwrite=True)
-    best,told = teach(Player.load(weights), game, seed=seed, each=each)
-    keep('clones', game, 'taught', seed, rounds=rounded_rows(told),
-         returns=returns(best, game, list(TESTS)))
+# What is asked for, the row that it becomes, and who teaches
+TEACHERS = dict(teach=('taught', teach), hand=('taught by hand', teach_by_hand))
 
-def teach_player_by_hand(game, weights, seed, out):
-    "Let a simulated person take over from a clone"
+def teach_player(what, game, weights, seed, out):
+    "Correct a clone, by its teacher or by a simulated person"
+    kind,correct = TEACHERS[what]
     def each(player, r):
         print(r, flush=True)
-        player.save(out/f'clones-{game}-by hand-{seed}.safetensors', overwrite=True)
-    player,told = teach_by_hand(Player.load(weights), game, seed=seed, each=each)
-    keep('clones', game, 'taught by hand', seed, rounds=rounded_rows(told),
+        player.save(out/f'clones-{game}-{kind}-{seed}.safetensors', overwrite=True)
+    player,told = correct(Player.load(weights), game, seed=seed, each=each)
+    keep('clones', game, kind, seed, rounds=rounded_rows(told),
          returns=returns(player, game, list(TESTS)))
 
 def rounded_rows(told): return [{k:round(v, 3) for k,v in o._asdict().items()} for o in told]
@@ -247,8 +242,7 @@ def main():
         policy = PolicyConfig(**cfg, **kw)
         train_player((what, *path), a.game, policy.obs, policy, a.frames, out, lags)
     if a.what == 'known': known(a.game)
-    elif a.what == 'teach': teach_player(a.game, a.weights, a.seed, out)
-    elif a.what == 'hand': teach_player_by_hand(a.game, a.weights, a.seed, out)
+    elif a.what in TEACHERS: teach_player(a.what, a.game, a.weights, a.seed, out)
     elif a.what == 'code': train_code(a.game, a.kind, a.steps, a.frames, out)
     elif a.what == 'clone' and a.kind == 'small preset':
         small = small_preset(seed=a.seed, steps=a.steps, every=a.steps)[1]

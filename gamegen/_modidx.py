@@ -1477,6 +1477,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gamegen/monster/animate.py'),
                                          'gamegen.monster.animate.clip_flows': ( 'monster/animate.html#clip_flows',
                                                                                  'gamegen/monster/animate.py'),
+                                         'gamegen.monster.animate.cut_clips': ( 'monster/animate.html#cut_clips',
+                                                                                'gamegen/monster/animate.py'),
                                          'gamegen.monster.animate.cycle_frames': ( 'monster/animate.html#cycle_frames',
                                                                                    'gamegen/monster/animate.py'),
                                          'gamegen.monster.animate.find_clips': ( 'monster/animate.html#find_clips',

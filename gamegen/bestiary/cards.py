@@ -273,9 +273,9 @@ def _relatives(p, family, kind):
         name,sprite = family[k]
         p.disc(x, 226, 46, _PAPER, (255, 255, 255), 4)
         p.small(sprite, x, 226, 66)
-        word = 'from' if k < kind else 'to'
-        size = 17 if len(name) < 10 else 15
-        p.text(x, 290, f'{word} {name}', 'bold', size, _INK, 'mm')
+        label = f'{"from" if k < kind else "to"} {name}'
+        size,_ = _fitted(label, 'bold', (17, 16, 15, 14, 13, 12), 116)    # as far as the frame
+        p.text(x, 290, label, 'bold', size, _INK, 'mm')
 
 # %% ../../nbs/bestiary/04_cards.ipynb #bc9da87d
 def facts_of(

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from ..core import DataError, bundled
-from .animate import find_clips, register
+from .animate import cut_clips, find_clips, register
 from .rig import split_shadow
 from .stylegan import to_premultiplied
-from ..sprite.data import fit_sprites, read_sprites, split_families
+from ..sprite.data import read_sprites, split_families
 
 # %% ../../nbs/monster/04c_motion_scores.ipynb #d58d17a2
 _of_flare = dict(stance='idle', run='walk', swing='attack', hit='hit', die='die')
@@ -80,18 +80,11 @@ def flare_clips(
 def wesnoth_clips() -> list:
     "Clips of the bundled sprites, likewise; with deaths"
     t,images = read_sprites(bundled('sprites/wesnoth.zip'))
-    images = list(images)
     ends = np.flatnonzero(t.action.isin(['stand', 'die']))            # a death is found as a blow is
     deaths = find_clips(t.iloc[ends].assign(action=lambda d: d.action.replace('die', 'attack')))
     deaths = deaths.assign(motion='die', stand=ends[deaths.stand], frames=[ends[o].tolist() for o in deaths.frames])
     c = pd.concat([find_clips(t), deaths], ignore_index=True)
-    n = c.frames.map(len).to_numpy()
-    rows = [i for s,f in zip(c.stand, c.frames) for i in (s, *f)]
-    p = t.iloc[rows].reset_index(drop=True)
-    s = t.iloc[np.repeat(c.stand.to_numpy(), n + 1)].reset_index(drop=True)
-    p['x'] = p.x + s.w/2 - s.x
-    p['y'] = p.y + s.h/2 - s.y
-    x = fit_sprites([images[i] for i in rows], p, 64, 72, align='game')[0]
+    x,n = cut_clips(t, list(images), c)
     held = split_families(t, seed=19)[c.stand]
     first = np.cumsum(n + 1) - n - 1
     return [dict(name=r['name'], group=r.group, motion=r.motion, held=bool(h), source='Wesnoth',
