@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..core import ConfigError, DataError
+from .scores import connected_parts
 
 # %% ../../nbs/monster/04a_rig.ipynb #c3070881
 def as_rgba(
@@ -97,15 +98,8 @@ def largest_piece(
     mask, # (h,w)
 ) -> np.ndarray:
     "The largest connected part of a mask"
-    n = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
-    while True:
-        near = np.maximum.reduce([n, *(_shifted(n, *o, 0) for o in _steps)])
-        new = np.where(mask, near, 0)
-        if (new == n).all(): break
-        n = new
-    count = np.bincount(n.ravel())
-    count[0] = 0
-    return mask & (n == count.argmax())
+    parts = connected_parts(mask)
+    return mask & (parts == np.bincount(parts[mask], minlength=1).argmax())
 
 # %% ../../nbs/monster/04a_rig.ipynb #73b0dae0
 def branches(
