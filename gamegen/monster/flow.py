@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MIX', 'LEAST', 'DRAFT', 'N_TOLD', 'ROWS', 'GUIDE', 'signed_colours', 'mix', 'from_flow', 'few_colours', 'velocity',
-           'flow_loss', 'FlowConfig', 'FlowBlock', 'begin_at_zero', 'Told', 'FlowNet', 'draft_of', 'draft_sampler',
-           'turn_hue', 'shift', 'augment_told', 'orthogonalise', 'Muon', 'FlowStep', 'walk', 'DoublingDetector',
-           'FlowModel', 'flow_step', 'flow_trainer', 'flow_model']
+           'flow_loss', 'FlowConfig', 'FlowBlock', 'begin_at_zero', 'ConditionEmbedding', 'FlowNet', 'draft_of',
+           'draft_sampler', 'turn_hue', 'shift', 'augment_conditioned', 'orthogonalise', 'Muon', 'FlowStep',
+           'euler_sample', 'DoublingDetector', 'FlowModel', 'flow_step', 'flow_trainer', 'flow_model']
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0002
 import math
@@ -160,7 +160,7 @@ def begin_at_zero(*layers):
 # %% ../../nbs/monster/02b_flow.ipynb #862a000f
 N_TOLD = 6    # numbers that tell what was done to a sprite
 
-class Told(nn.Module):
+class ConditionEmbedding(nn.Module):
     "Time, class and augmentation as one vector"
     def __init__(self, cfg:FlowConfig):
         super().__init__()
@@ -185,7 +185,7 @@ class FlowNet(nn.Module):
         ws = [cfg.width, 2*cfg.width, 4*cfg.width]
         self.block = cfg.block
         c = 4*cfg.block**2
-        self.told = Told(cfg)
+        self.told = ConditionEmbedding(cfg)
         self.stem = nn.Conv2d(2*c, ws[0], 3, padding=1)
         self.down = nn.ModuleList(FlowBlock(w, cfg.embed, w > ws[0]) for w in ws[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(4*i, o, 1) for i,o in zip(ws, ws[1:]))
@@ -250,7 +250,7 @@ def shift(
     return torch.stack([o[:, 3 + j:3 + j + h, 3 + i:3 + i + w] for o,(j,i) in rows])
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0018
-def augment_told(
+def augment_conditioned(
     x,      # Colour in [-a,a] and alpha in [-1,1]
     g=None, # A `torch.Generator`
 ) -> tuple:
@@ -347,7 +347,7 @@ class FlowStep(nn.Module):
         w,t,dt = (o[:,None,None,None] for o in (guidance, t, dt))
         return z + dt*velocity(anyhow + w*(seen - anyhow), z, t)
 
-def walk(
+def euler_sample(
     step,        # A `FlowStep`
     z,           # Noise (n,4,h,w), an array
     y, draft,    # Classes (n,) and drafts
@@ -431,7 +431,7 @@ def draw(self:FlowModel,
                    zip(np.split(z, [self.cfg.latent], 1), (side, side//DRAFT)))
     y = np.asarray(y, np.int64)[rows]
     noise = self.cfg.temperature*noise
-    blocks = [walk(self.nets['step'], *(o[i:i+ROWS] for o in (noise, y, draft)), self.steps,
+    blocks = [euler_sample(self.nets['step'], *(o[i:i+ROWS] for o in (noise, y, draft)), self.steps,
                    1 + GUIDE*(1 - psi)) for i in range(0, len(rows), ROWS)]
     return few_colours(from_flow(np.concatenate(blocks)[:n]))
 
@@ -447,7 +447,7 @@ def graphs(self:FlowModel):
 # %% ../../nbs/monster/02b_flow.ipynb #862a0027
 def flow_step(nets, batch, cfg) -> dict:
     "The loss of a batch of sprites (bytes) and classes"
-    x,told = augment_told(signed_colours(batch[0].cpu()))
+    x,told = augment_conditioned(signed_colours(batch[0].cpu()))
     x = mix(x)
     n = len(x)
     untold = torch.rand(n) < cfg.drop
