@@ -5,13 +5,15 @@
 The pages are opened from a folder, as a visitor without a server opens them, at two widths and in
 both themes. Each network gets the same inputs in both; each page draws the same seeds as Python.
 """
+import gzip
+import io
 import json
 import os
 import sys
 import tempfile
 import threading
 import time
-from functools import partial
+from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -238,7 +240,7 @@ def budgets(out, rows):
     "What a first visit loads"
     from gamegen.studio import page_files
     for name,limit in BUDGET.items():
-        mb = sum((out/o).stat().st_size for o in page_files(name))/1e6
+        mb = sum(len(zipped(out/o)) for o in page_files(name))/1e6
         secs = mb*1e6/SPEED
         rows.add(f'{name}: MB of a first visit, {secs:.1f} s at 20 Mbit/s', round(mb, 2), limit, False)
 
@@ -267,14 +269,25 @@ def looks(tab, name, rows, axe):
 # A second visit finds the files where the first one has put them
 WAIT = dict(match=7, creatures=7, frames=9, monsters=7, play=7)     # seconds
 
+@lru_cache
+def zipped(path): return gzip.compress(Path(path).read_bytes(), mtime=0)
+
 class Slow(SimpleHTTPRequestHandler):
     "A host at the end of a line of 20 Mbit/s, which all requests share"
     free = 0
     line = threading.Lock()
     def log_message(self, *args): pass
-    def end_headers(self):
-        self.send_header('Cache-Control', 'max-age=600')    # as static hosts send it
-        super().end_headers()
+    def send_head(self):
+        "A file, compressed and with an age, as static hosts send it"
+        path = self.translate_path(self.path)
+        if not Path(path).is_file(): return super().send_head()
+        data = zipped(path)
+        self.send_response(200)
+        heads = {'Content-Type':self.guess_type(path), 'Content-Length':len(data),
+                 'Content-Encoding':'gzip', 'Cache-Control':'max-age=600'}
+        for k,v in heads.items(): self.send_header(k, str(v))
+        self.end_headers()
+        return io.BytesIO(data)
     def copyfile(self, source, outputfile):
         while part := source.read(1 << 14):
             with Slow.line:

@@ -96,9 +96,10 @@ function oddsOf(m, type) {
     for (let r = 0; r < rows; r++) {
       const own = count.subarray(r * K, r * K + K), from = order ? (r % K ** (order - 1)) * K : 0
       let seen = 0, total = 0
-      for (const o of own) { total += o; seen += o > 0 }
+      for (let c = 0; c < K; c++) if (own[c]) { total += own[c]; seen++ }
+      if (!seen) { next.set(odds.subarray(from, from + K), r * K); continue }
       const kinds = 1.6 * seen
-      for (let c = 0; c < K; c++) next[r * K + c] = kinds ? (own[c] + kinds * odds[from + c]) / (total + kinds) : odds[from + c]
+      for (let c = 0; c < K; c++) next[r * K + c] = (own[c] + kinds * odds[from + c]) / (total + kinds)
     }
     odds = next
   }

@@ -46,12 +46,13 @@ async function load(name, text) {
   return head.about
 }
 
-// The addresses are made here, for a page from a folder shares none with its worker
+// `wasm` is an address, or the engine itself; addresses are made here, for a page from a folder shares none with its worker
 async function begin(glue, wasm) {
   const url = async (text, type) => URL.createObjectURL(new Blob([await gunzip(text)], {type}))
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
-  ort.env.wasm.wasmPaths = {mjs: await url(glue, 'text/javascript'), wasm: await url(wasm, 'application/wasm')}
+  ort.env.wasm.wasmPaths = {mjs: await url(glue, 'text/javascript'), wasm: /^http/.test(wasm) ? wasm : await url(wasm, 'application/wasm')}
+  ort.InferenceSession.create(new Uint8Array(1)).catch(() => {})        // no network, but the engine starts
 }
 
 // A network of a model; `inputs` are [type, data, shape]. Its outputs, each with its shape

@@ -8,7 +8,10 @@ const bytesOf = text => {
 }
 const gunzip = async text => (new Response(new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream('gzip')))).arrayBuffer()
 
-// The engine in a worker of its own. Everything stands in scripts, for a page from a folder may load nothing else
+const script = src => new Promise((onload, onerror) => document.head.append(element('script', {src, onload, onerror})))
+
+// The engine in a worker of its own. From a server it is fetched as it is, for browsers keep what they have compiled of
+// an address; a page from a folder may load scripts and nothing else
 studio.begin = async () => {
   const runtime = await gunzip(studio.engine.runtime), first = `const ZIGGURAT = ${JSON.stringify(studio.engine.ziggurat)}\n`
   studio.worker = new Worker(URL.createObjectURL(new Blob([first, runtime, '\n', ...studio.engine.code], {type: 'text/javascript'})))
@@ -18,6 +21,10 @@ studio.begin = async () => {
     error === undefined ? done(value) : failed(Error(error))
   }
   studio.worker.onerror = e => say(`The engine did not start: ${e.message}`)
+  if (location.protocol == 'file:') await script('wasm.js')
+  else studio.engine.wasm = new URL(studio.engine.wasm, location.href).href
+  await studio.ask('begin', studio.engine.glue, studio.engine.wasm)
+  studio.engine = null
 }
 studio.ask = (what, ...args) => new Promise((done, failed) => {
   studio.calls[++studio.n] = [done, failed]
@@ -97,7 +104,7 @@ studio.tellLicence = about => {
 }
 // A model that is loaded later
 studio.fetch = async name => {
-  if (!studio.models[name]) await new Promise((onload, onerror) => document.head.append(element('script', {src: `model-${name}.js`, onload, onerror})))
+  if (!studio.models[name]) await script(`model-${name}.js`)
   return studio.ask('load', name, studio.models[name])
 }
 
@@ -106,10 +113,8 @@ studio.open = async (names, go) => {
   try {
     const times = studio.times = {}, mark = k => { times[k] = Math.round(performance.now()) }
     say('Unpacking…')
-    await studio.begin()
-    await studio.ask('begin', studio.engine.glue, studio.engine.wasm)
+    await studio.started
     mark('engine')
-    studio.engine = null
     const about = []
     for (const o of names) { about.push(await studio.ask('load', o, studio.models[o])); delete studio.models[o] }
     studio.tellLicence(about)
