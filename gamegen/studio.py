@@ -26,9 +26,9 @@ from .io import Graph, file_sha256, load_weights, read_graphs
 from .mario_dcgan import FrameModel
 from .match.commands import demo_match
 from .match.plan import STYLES
-from .monster.animate import LOOPS, MOTIONS, TIMING, AnimateModel
 from .monster.deliver import demo_monsters
 from .monster.explore import sefa_directions
+from .monster.motion import motion_tables
 from .monster.stylegan import to_bytes
 from .monsters import MonsterModel, truncate
 from .pokemon_wgan import NOVEL, CreatureModel
@@ -253,15 +253,11 @@ def _about_monsters(m, traits=4):
     cfg = m.cfg
     about = dict(classes=m.classes, size=cfg.size, latent=cfg.latent, style=cfg.style,
                  layers=len(m.gen.layers), features=cfg.cond_features, blur=cfg.cond_noise,
-                 traits=traits)
+                 traits=traits, moves=motion_tables())
     tables = dict(directions=sefa_directions(m, traits).numpy())
     if not cfg.cond_features: return about, tables
     rows = np.asarray(m.sampler.rows, np.float32)
     return about, tables | dict(rows=rows, y=np.asarray(m.sampler.y, np.int32))
-
-def _about_animate(m):
-    return dict(motions=MOTIONS, loops=LOOPS, timing=TIMING, change=m.info.notes['change'],
-                latent=m.cfg.latent, size=64), {}
 
 def _about_play(m):
     cfg = m.cfg
@@ -278,13 +274,12 @@ PACKS = {
     'creatures':(CreatureModel, _about_creatures, ('categories', 'numbers'), 32),
     'frames':(FrameModel, _about_frames, ('frames',), 8),
     'monsters':(MonsterModel, _about_monsters, ('styles', 'pictures'), 8),
-    'animate':(AnimateModel, _about_animate, ('flow', 'motion', 'warp'), 16),
     'play-maze':(Player, _about_play, ('decisions',), 16)}
 _names_are = ("Pokémon and its characters' names are trademarks of their owners, "
               'who have no part in this.')
 CREDITS = {
     'match':demo_match.credit, 'creatures':_names_are, 'frames':demo_frames.credit,
-    'monsters':demo_monsters.credit, 'animate':demo_monsters.credit,
+    'monsters':demo_monsters.credit, 
     'play-maze':'Sneak, the game, is under the MIT License.'}
 
 def pack_bundled(
@@ -347,7 +342,7 @@ def _text(data): return base64.b64encode(data).decode()
 def _zipped(data): return _text(gzip.compress(data, 9, mtime=0))
 def _source(name): return bundled(f'pages/studio/{name}').read_text(encoding='utf-8')
 
-WORKER = 'random.js', 'engine.js', 'match.js', 'creatures.js', 'frames.js', 'monsters.js', 'play.js'
+WORKER = 'random.js', 'engine.js', 'match.js', 'creatures.js', 'frames.js', 'monsters.js', 'rig.js', 'motion.js', 'play.js'
 WASM = f'onnxruntime-{ENGINE[1]}.wasm'
 
 def engine_files(
@@ -367,7 +362,7 @@ def engine_files(
 # %% ../nbs/80_studio.ipynb #80a00042
 # Pages: file, title, and the models that each loads
 PAGES = {'match':('Match', ('match',)), 'creatures':('Creatures', ('creatures',)),
-         'frames':('Frames', ('frames',)), 'monsters':('Monsters', ('monsters', 'animate')),
+         'frames':('Frames', ('frames',)), 'monsters':('Monsters', ('monsters',)),
          'play':('Play', ('play-maze',))}
 _icon = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E"
          "%3Cpath fill='%23b3541e' shape-rendering='crispEdges' "

@@ -120,7 +120,7 @@ def branches(
             i = root[i]
         return i
     for i in order:
-        near = sorted({find(i + o) for o in joins if i + o in root}, key=lambda r: -dist[tip[r]])
+        near = sorted({find(i + o) for o in joins if i + o in root}, key=lambda r: (-dist[tip[r]], r))
         root[i] = i
         if not near:
             tip[i] = i

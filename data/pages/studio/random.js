@@ -51,8 +51,8 @@ const STEP = 0x2360ed051fc65da44385df649fccf645n
 const f32 = Math.fround
 
 class Random {
-  constructor(seed, name) {
-    const [a, b, c, d] = seedState(stream(seed, name))
+  constructor(seed, name) {                              // without a name the seed is taken as it is
+    const [a, b, c, d] = seedState(name ? stream(seed, name) : seed)
     this.inc = BigInt.asUintN(128, (c << 64n | d) << 1n | 1n)
     this.state = BigInt.asUintN(128, this.inc + (a << 64n | b))
     this.step()
