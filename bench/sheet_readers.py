@@ -1,14 +1,15 @@
 """Which game engines read a sheet as it is.
 
 python bench/sheet_readers.py MODULES loads the sheets of two monsters, with the same
-motions, into engines that npm has put into the folder MODULES, in Chromium:
+motions, into engines that npm has put into the folder MODULES, in Chromium; the monsters' puppets go
+into PixiJS by its runtime for DragonBones:
 
-    npm install phaser3@npm:phaser@3.90 phaser4@npm:phaser@4.2 pixi.js@8 kaplay@3001 excalibur@0.31 \\
+    npm install pixi-dragonbones-runtime@8 phaser3@npm:phaser@3.90 phaser4@npm:phaser@4.2 pixi.js@8 kaplay@3001 excalibur@0.31 \\
         @excaliburjs/plugin-aseprite@0.31 melonjs@18
 
 Each engine says what it has read: names, milliseconds, loops and the point at the feet. That is
 compared with what was written, and goes to data/sheet_readers.json; a strip of screenshots goes to
-images/sheet_readers.png. Tiled is tried where it is installed; pygame and arcade where `--python`
+images/sheet_readers.png. Tiled and Debian's Godot 3 are tried where they are installed; pygame and arcade where `--python`
 names the Python of an environment that has them, by the functions that the notebook of sheets shows.
 """
 import argparse
@@ -30,6 +31,8 @@ from PIL import Image
 from gamegen.core import bundled
 from gamegen.images import tile
 from gamegen.monster.deliver import file_names, whole_motions
+from gamegen.monster.motion import LOOPS, TIMING, write_puppet
+from gamegen.monster.rig import find_rig
 from gamegen.monsters import generate_monsters
 from gamegen.report.browser import chromium
 from gamegen.sprite.sheets import write_sheet
@@ -100,6 +103,58 @@ me.device.onReady(() => { me.video.init(640, 160, {parent: 'screen', renderer: m
         me.game.world.addChild(one); found[a.name] = {ms: null, loops: null, feet: null}; } }
     window.found = found; }, true); });
 </script><div id="screen"></div>'''
+# Of a puppet, each motion is told as a sheet's are, and `bones` beside
+PUPPETS = '''<script type="importmap">{"imports": {"pixi.js": "/modules/pixi.js/dist/pixi.mjs"}}</script>
+<script type="module">
+import * as PIXI from 'pixi.js';
+import {PixiFactory} from '/modules/pixi-dragonbones-runtime/lib/index.mjs';
+const app = new PIXI.Application(), found = {}, factory = PixiFactory.factory; let i = 0;
+await app.init({width: 640, height: 160, background: '#556677', preference: 'webgl'});
+document.body.append(app.canvas);
+const json = path => fetch(path).then(r => r.json());
+for (const k of SHEETS) {
+  factory.parseDragonBonesData(await json(k + '_ske.json'));
+  factory.parseTextureAtlasData(await json(k + '_tex.json'), await PIXI.Assets.load(k + '_tex.png'));
+  const data = factory.getArmatureData(k), bones = data.sortedBones.map(b => b.name);
+  for (const name of data.animationNames) {
+    const d = factory.buildArmatureDisplay(k, k), state = d.animation.play(name);
+    d.position.set(58 + 150*i++, 56); app.stage.addChild(d);
+    found[k + '-' + name] = {ms: state.totalTime*1000, loops: state.playTimes == 0, bones}; } }
+window.found = found;
+</script>'''
+# Godot 3 reads no `.tres` of Godot 4; a script makes its `SpriteFrames` from the table, and asks these
+GODOT = '''extends SceneTree
+func _init():
+    var found = {}
+    for path in OS.get_cmdline_args():
+        if not path.ends_with("-sheet.json"): continue
+        var file = File.new()
+        file.open(path, File.READ)
+        var table = JSON.parse(file.get_as_text()).result
+        var image = Image.new()
+        image.load(path.get_base_dir() + "/" + table.meta.image)
+        var texture = ImageTexture.new()
+        texture.create_from_image(image, 0)
+        var sprite = AnimatedSprite.new()
+        sprite.frames = SpriteFrames.new()
+        for tag in table.meta.frameTags:
+            var first = int(tag.from)
+            sprite.frames.add_animation(tag.name)
+            sprite.frames.set_animation_loop(tag.name, not "repeat" in tag)
+            sprite.frames.set_animation_speed(tag.name, 1000.0/table.frames[first].duration)
+            for i in range(first, int(tag.to) + 1):
+                var cell = table.frames[i].frame
+                var part = AtlasTexture.new()
+                part.atlas = texture
+                part.region = Rect2(cell.x, cell.y, cell.w, cell.h)
+                sprite.frames.add_frame(tag.name, part)
+            var ms = []
+            var speed = sprite.frames.get_animation_speed(tag.name)
+            for i in sprite.frames.get_frame_count(tag.name): ms.append(1000.0/speed)
+            found[tag.name] = {"ms": ms, "loops": sprite.frames.get_animation_loop(tag.name)}
+    print(to_json(found))
+    quit()
+'''.replace('    ', '\t')
 # Below the functions of the notebook: show every animation, and say what was read
 PYGAME = '''
 import os, sys
@@ -152,7 +207,7 @@ def written(folder):
             cells = table['frames'][t['from']:t['to'] + 1]
             want[t['name']] = dict(ms=[o['duration'] for o in cells], loops='repeat' not in t,
                                    feet=[cells[0]['anchor'][k] for k in 'xy'])
-    return names, want
+    return names, want, puppets(folder, names, np.asarray(made.sprites))
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     "Serves two folders"
@@ -181,6 +236,27 @@ def by_tiled(folder, names):
             found[t['type']] = dict(ms=[f['duration'] for f in t['animation']])
     return found
 
+def by_godot(folder, names):
+    "What Godot 3 has read: its version, and the animations"
+    (folder/'read.gd').write_text(GODOT, encoding='utf-8')
+    cmd = ['godot3-server', '--path', str(folder), '-s', 'read.gd']
+    r = subprocess.run(cmd + [str(folder/f'{o}-sheet.json') for o in names], capture_output=True, text=True)
+    found = next(o for o in r.stdout.splitlines() if o.startswith('{'))
+    version = subprocess.run(cmd[:1] + ['--version'], capture_output=True, text=True).stdout
+    return '.'.join(version.split('.')[:3]), json.loads(found)
+
+def puppets(folder, names, sprites):
+    "Write puppets, and say what is in them: `{animation: what}`"
+    want = {}
+    for name,sprite in zip(names, sprites):
+        rig = find_rig(sprite)
+        write_puppet(folder/f'{name}.png', rig, MOTIONS, seed=3)
+        bones = json.loads((folder/f'{name}_ske.json').read_text())['armature'][0]['bone']
+        for m in MOTIONS:
+            n,fps = TIMING[m]
+            want[f'{name}-{m}'] = dict(ms=1000*n/fps, loops=m in LOOPS, bones=[o['name'] for o in bones])
+    return want
+
 def by_python(python, folder, names):
     "Yield what pygame and arcade have read, `(name, found, screenshot)`"
     nb = json.loads((bundled().parent/'nbs/sprite/08_sheets.ipynb').read_text(encoding='utf-8'))
@@ -195,11 +271,24 @@ def by_python(python, folder, names):
         said = json.loads(r.stdout.splitlines()[-1])
         yield f"{package} {said['version']}", said['found'], Image.open(shot).convert('RGB')
 
+def seen(server, folder, a, engine, module, page, names):
+    "What a page says of the sheets, and a picture of it"
+    version = json.loads((a.modules/module/'package.json').read_text())['version']
+    head = HEAD.format(engine) + f'<script>const SHEETS = {json.dumps(names)};</script>'
+    (folder/f'{module}.html').write_text(head + page, encoding='utf-8')
+    url = f'http://127.0.0.1:{server.server_port}/{module}.html'
+    with chromium(url, (640, 400)) as tab:
+        tab.wait('window.found', 30)
+        tab.wait('new Promise(o => setTimeout(() => o(true), 1000))')
+        found = tab.js('window.found')
+        shot = Image.open(io.BytesIO(tab.shot())).convert('RGB').crop((0, 0, 640, 160))
+    return f'{engine} {version}', found, shot
+
 def compared(found, want):
     "Which of names, times, loops and feet an engine has read as they were written"
     row = dict(names=set(want) <= set(found))
     for k in ('ms', 'loops', 'feet'):
-        values = [(found.get(o, {}).get(k), v[k]) for o,v in want.items()]
+        values = [(found.get(o, {}).get(k), v.get(k)) for o,v in want.items()]
         if all(a is None for a,_ in values): row[k] = 'not read'
         else: row[k] = all(np.allclose(a, b, atol=.6*(k == 'ms')) for a,b in values)
     return row
@@ -210,28 +299,33 @@ def main():
     p.add_argument('--python', help='of an environment with pygame and arcade')
     a = p.parse_args()
     folder = Path(tempfile.mkdtemp())
-    names,want = written(folder)
+    names,want,puppet = written(folder)
     serve = functools.partial(Quiet, directory=str(folder), modules=a.modules.resolve())
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), serve)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     rows = {}
     shots = []
     for engine,(module,page) in ENGINES.items():
-        version = json.loads((a.modules/module/'package.json').read_text())['version']
-        head = HEAD.format(engine) + f'<script>const SHEETS = {json.dumps(names)};</script>'
-        (folder/f'{module}.html').write_text(head + page, encoding='utf-8')
-        url = f'http://127.0.0.1:{server.server_port}/{module}.html'
-        with chromium(url, (640, 400)) as tab:
-            tab.wait('window.found', 30)
-            tab.wait('new Promise(o => setTimeout(() => o(true), 1000))')
-            rows[f'{engine} {version}'] = compared(tab.js('window.found'), want)
-            print(engine, version, rows[f'{engine} {version}'], tab.errors, flush=True)
-            shots.append(Image.open(io.BytesIO(tab.shot())).convert('RGB').crop((0, 0, 640, 160)))
+        name,found,shot = seen(server, folder, a, engine, module, page, names)
+        rows[name] = compared(found, want)
+        print(name, rows[name], flush=True)
+        shots.append(shot)
+    pixi = 'Puppets, PixiJS with pixi-dragonbones-runtime', 'pixi-dragonbones-runtime', PUPPETS
+    name,found,shot = seen(server, folder, a, *pixi, names)
+    rows[name] = compared(found, puppet)
+    rows[name]['names'] &= all(found[k]['bones'] == v['bones'] for k,v in puppet.items())
+    print(name, rows[name], flush=True)
+    shots.append(shot)
     if shutil.which('tiled'): rows['Tiled ' + tiled_version()] = compared(by_tiled(folder, names), want)
+    if shutil.which('godot3-server'):
+        version,found = by_godot(folder, names)
+        rows[f'Godot {version}, by a script'] = compared(found, want)
+        print(version, rows[f'Godot {version}, by a script'], flush=True)
     for name,found,shot in by_python(a.python, folder, names) if a.python else ():
         rows[name] = compared(found, want)
         print(name, rows[name], flush=True)
         shots.append(shot)
+    if len(shots) % 2: shots.append(Image.new('RGB', shots[0].size, '#556677'))
     strip = tile(np.stack(shots), 2)
     Image.fromarray(strip).quantize(64).save(bundled().parent/'images/sheet_readers.png', optimize=True)
     (bundled()/'sheet_readers.json').write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')

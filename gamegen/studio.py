@@ -353,7 +353,8 @@ def engine_files(
         files = {k:t.extractfile(f'package/dist/{o}').read() for k,o in _dist.items()}
     wasm = files.pop('wasm')
     parts = {k:_zipped(o) for k,o in files.items()}
-    engine = json.dumps(dict(parts, wasm=WASM, ziggurat=ziggurat(), code=[_source(o) for o in WORKER]))
+    code = [_source(o) for o in WORKER]
+    engine = json.dumps(dict(parts, wasm=WASM, ziggurat=ziggurat(), code=code))
     script = f'studio.engine = {engine}\nstudio.started = studio.begin()\n'
     whole = f"studio.engine.wasm = '{_zipped(wasm)}'\n"
     return {'runtime.js':script.encode(), 'wasm.js':whole.encode(), WASM:wasm}

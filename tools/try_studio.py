@@ -121,11 +121,8 @@ def motions(tab, rows):
         ask = f"studio.ask('motions', Uint8Array.from({x.ravel().tolist()}), '', {i}, 32)"
         got = tab.js(f"{ask}.then(r => r.map(m => [m.name, m.ms, m.loop, m.n, [...m.frames]]))")
         rig = find_rig(x)
-        if [o[0] for o in got] != list(suits(rig)):
-            print(f'     {rig.kind}: other motions, {[o[0] for o in got]}')
-            same.append(0)
-            continue
-        same += [same_motion(rig, i, *o) for o in got]
+        names = [o[0] for o in got]
+        same += [same_motion(rig, i, *o) for o in got] if names == list(suits(rig)) else [0]
     rows.add(f'{len(same)} motions of {len(chosen)} sprites: pixels that are equal, least', min(same), .995)
     rows.add('of these motions, share that is equal in each pixel', np.mean(np.array(same) == 1).round(3), .8)
 

@@ -83,18 +83,19 @@ async function png(data, w, h) {
 }
 
 // While one drawing goes on, only the last wish is kept
+let drawings = 0
 const lastWish = f => {
   let busy = false, again = false
   return async (...args) => {
     if (busy) { again = args; return }
     busy = true
-    document.body.setAttribute('aria-busy', true)
+    document.body.setAttribute('aria-busy', ++drawings > 0)
     try {
       do { again = false; await f(...args); if (again) args = again } while (again)
       studio.error = ''
     } catch (e) { say(e.message); studio.error = e.message }
     busy = false
-    document.body.setAttribute('aria-busy', false)
+    document.body.setAttribute('aria-busy', --drawings > 0)
   }
 }
 
