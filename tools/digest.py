@@ -437,6 +437,16 @@ def bestiary():
     return dict(table=generate_bestiary(6, seed=0).table)
 
 @artefact
+def game_clone():
+    from gamegen.bestiary.clone import GameClone
+    from gamegen.core import normal
+    nets = GameClone.bundled().nets
+    planes = torch.from_numpy(normal(0, 'digest/planes', 4, 6, 11, 15)).abs()
+    moves = torch.from_numpy(normal(0, 'digest/moves', 4, 3, 11))
+    at = torch.tensor([16, 50, 70, 100])
+    return dict(walk=nets['walk'](planes, at), battle=nets['battle'](moves))
+
+@artefact
 def animate_training():
     from gamegen.monster.animate import AnimateConfig, animate_trainer, animations, clip_flows
     pictures,table = animations()

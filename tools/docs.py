@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -235,7 +236,11 @@ def as_page(nb, fn, known):
 # The studio, drawn live at the head of the first page
 EMBED = """```{=html}
 <iframe class="studio" src="studio/index.html?embed" title="The studio: monsters, being drawn"></iframe>
+<p class="launch"><a href="cards/index.html">Cards of 24 creatures</a> <a href="game/index.html">A game made of them</a></p>
 ```"""
+
+# What commands make, as pages of the site: folder, and the name of its link
+MADE = {'cards':'Cards', 'game':'Game'}
 
 def stage(cache, studio):
     "Put the pages of the site into `SITE`, under the names that nbdev links to"
@@ -334,6 +339,7 @@ def configure(fallback, studio):
                        f"[licences and sources]({on_github('NOTICE')}).")
     home = dict(text=meta['lib_name'], href='index.ipynb')
     first = [dict(text='Studio', href='studio/index.html')]*bool(studio)
+    first += [dict(text=v, href=f'{k}/index.html') for k,v in MADE.items()]
     web['navbar']['left'][1:1] = first
     web['sidebar']['contents'] = [home]*(SITE/'index.ipynb').exists() + first + sidebar()
     if fallback:
@@ -376,17 +382,32 @@ def render(studio):
     said = p.stdout + p.stderr
     if p.returncode: sys.exit(f'{said}error: {Path(cmd[0]).name} could not build the site.')
     notes = [l for l in p.stderr.splitlines() if l.startswith('warning')]
-    notes = [l for l in notes if '/studio/index.html' not in l]           # which is written below
+    written = [f'/{o}/index.html' for o in ('studio', *MADE)]              # below
+    notes = [l for l in notes if not any(o in l for o in written)]
     for l in notes: print('  ' + l)
     shutil.copytree(SITE/PICTURES.name, SITE/'_docs'/PICTURES.name, dirs_exist_ok=True)
     finish(SITE/'_docs', not quarto)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(SITE/'_docs', OUT)
+    write_made()
     if not studio: return
     from gamegen.studio import write_studio
     files = write_studio(OUT/'studio', studio, '../index.html')
     mb = sum(o.stat().st_size for o in files)/1e6
     print(f'_docs/studio: {len(files)} files, {mb:.1f} MB', flush=True)
+
+def write_made():
+    "A page of 24 creatures, and a game made of them, each with its licences"
+    from gamegen.bestiary.deliver import write_bestiary
+    from gamegen.bestiary.game import main as write_game
+    from gamegen.bestiary.species import generate_bestiary
+    with tempfile.TemporaryDirectory() as tmp:
+        (made := Path(tmp)/'cards').mkdir()
+        write_bestiary(made, generate_bestiary(24, seed=7))
+        (OUT/'cards').mkdir()
+        for o in ('index.html', 'print.pdf', 'GPL-2.txt', 'ATTRIBUTION.txt', 'OFL.txt'):
+            shutil.copyfile(made/o, OUT/'cards'/o)
+    write_game(7, str(OUT/'game'))
 
 def find_engine():
     "The engine of the studio, or None and a line that says why the site is built without"

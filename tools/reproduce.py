@@ -70,6 +70,8 @@ PARTS = {
                  'flare-game of Debian, unpacked', ('FLARE',), 'motion_scores.json'),
     'battles':Part('data/bestiary_battles.json', ('bestiary/06_battles',), 30,
                    '' if shutil.which('npm') else 'Node.js and npm', (), 'bestiary_battles.json'),
+    'game':Part('data/game_scores.json', ('tools/try_game.py --full',), 15,
+                '' if shutil.which('node') else 'Node.js'),
     'lessons':Part('bench/play_taught.json', (), 60,
                    'an hour of bench/play_clones.py teach take_cover, of which it is a variant'),
     'projected':Part('bench/monster_projected.json', (), 60,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['file_stem', 'family_of', 'small_print', 'all_cards', 'species_json', 'motions_of', 'sheet_for_page', 'card_html',
-           'page_text', 'write_bestiary', 'main']
+           'page_text', 'write_bestiary', 'main', 'demo_cards']
 
 # %% ../../nbs/bestiary/05_deliver.ipynb #05ea6c0f
 import base64, io, json, shutil
@@ -20,10 +20,10 @@ from .cards import (_FONTS, _STAGE, FULL, draw_card, facts_of, draw_scene,
 from .look import in_motion, moves_of, type_looks
 from .species import Bestiary, generate_bestiary
 from .text import types_of
-from ..core import bundled
+from ..core import atomic_write, bundled, exhibit
 from ..data import STATS
-from ..monster.deliver import atomic_folder
-from ..sprite.sheets import write_sheet
+from ..monster.deliver import _credit, atomic_folder
+from ..sprite.sheets import write_cycle, write_sheet
 
 # %% ../../nbs/bestiary/05_deliver.ipynb #d5105bdd
 def file_stem(
@@ -296,3 +296,21 @@ def main(
     about = 'index.html shows them, README.txt says what is what'
     print(f'{out}: {len(b.table)} creatures, seed {b.seed}; {about}')
     return b
+
+# %% ../../nbs/bestiary/05_deliver.ipynb #e0d1c2b4
+@exhibit('Creature cards', 'gamegen bestiary -n 24', credit=_credit)
+def demo_cards(out):
+    """Statistics, a name, a text, a picture and motions that fit together: the creatures' network, a \
+grammar and the monsters' network, on one card."""
+    b = generate_bestiary(4, seed=12)
+    items = []
+    rows = b.table.to_dict('records')
+    for i,(r,x) in enumerate(zip(rows, b.sprites)):
+        card = draw_card(r, x, family_of(b, i), small_print(b))
+        path = out/f'{file_stem(r)}.png'
+        small = card.resize((500, 700), Image.Resampling.LANCZOS)
+        with atomic_write(path) as f: small.save(f, 'PNG')
+        items.append((path, r['Name']))
+    for m,c in motions_of(rows[2], b.sprites[2]).items():
+        items.append((write_cycle(out/f'{m}.gif', c, scale=2), f"{rows[2]['Name']}, {m}"))
+    return items

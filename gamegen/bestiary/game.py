@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WIDE', 'HIGH', 'COMPANIONS', 'LEVELS', 'make_maze', 'distances', 'make_level', 'is_solvable', 'game_creatures',
-           'game_data', 'game_page', 'main']
+           'page_weights', 'game_clone', 'game_rules', 'game_data', 'game_page', 'main']
 
 # %% ../../nbs/bestiary/07_game.ipynb #a56fda37
 import json, shutil
@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+import pandas as pd
 
 from .battles import move_types, type_chart
 from .cards import type_colour
@@ -22,6 +23,7 @@ from .look import ROOM, moves_of
 from .species import Bestiary, generate_bestiary
 from .text import types_of
 from ..core import DataError, bundled, pick_seed, stream
+from ..io import part, read_tensors
 from ..data import STATS, TYPES
 from ..monster.deliver import atomic_folder
 from ..sprite.sheets import write_sheet
@@ -111,11 +113,10 @@ def _moves(row):
     return [dict(name=f'{t.title()} {word}', type=t, special=special, power=p)
             for t,p in zip(kinds, powers)]
 
-def _creature(row, sheet, starter):
-    "A creature as the page reads it"
+def _creature(row, starter):
+    "A creature as the rules know it"
     return dict(name=row['Name'], types=types_of(row), stats=[int(row[c]) for c in STATS],
-                kind=row['Kind'], line=int(row['Line']), text=row['Text'], starter=starter,
-                moves=_moves(row), sheet=sheet)
+                kind=row['Kind'], line=int(row['Line']), starter=starter, moves=_moves(row))
 
 def _ranks(table):
     "Rows of wild creatures, weak ones first, for each of five levels; and each level's guardian"
@@ -135,12 +136,55 @@ def _level_colours(kind):
 COMPANIONS = ('GRASS', 'FIRE', 'WATER')
 LEVELS = 5
 
+_WILD = dict(companions=(9, COMPANIONS, 1), wild=(12, None, .75))    # how many, types, families
+
+def _tables(seed):
+    "Statistics of the creatures of a game, as its bestiaries have them"
+    from gamegen.pokemon_wgan import CreatureModel
+    from gamegen.bestiary.species import _statistics, lines_of
+    tables = []
+    for name,(n,types,families) in _WILD.items():
+        own = stream(seed, f'game/{name}')
+        lines = _statistics(lines_of(n, families), list(types or ()), own, CreatureModel.bundled())
+        lines = [o.assign(Line=i + 1) for i,o in enumerate(lines)]
+        tables.append(pd.concat(lines, ignore_index=True).head(n))
+    return tables
+
 def game_creatures(
     seed, # Of the game
 ) -> tuple:
     "Two bestiaries: three families to choose from, and wild creatures"
-    friends = generate_bestiary(9, COMPANIONS, 1, stream(seed, 'game/companions'))
-    return friends, generate_bestiary(12, None, .75, stream(seed, 'game/wild'))
+    return tuple(generate_bestiary(*v, stream(seed, f'game/{k}')) for k,v in _WILD.items())
+
+def page_weights(
+    iterations, # Of value iteration
+    tensors,    # Of a [clone](08_clone.ipynb), by name
+) -> dict:
+    "A clone's networks as the page reads them"
+    ts = {k:np.asarray(v, float) for k,v in tensors.items()}
+    odds = np.exp(ts.pop('walk.moves'))
+    ts['walk.kernels'] = (odds/odds.sum(1, keepdims=True)).reshape(-1, 3, 3)
+    ts = {k:np.round(v, 6).tolist() for k,v in ts.items()}
+    return dict(iterations=iterations, walk=part(ts, 'walk.'), battle=part(ts, 'battle.'))
+
+def game_clone() -> dict:
+    "The clone that ships, as the page reads it"
+    ts,record = read_tensors(bundled('weights/game.safetensors'), 'weights')
+    return page_weights(record['config']['iterations'], ts)
+
+def game_rules(
+    seed,    # Of the game
+    friends=None, wild=None, # Tables of both bestiaries; their statistics are drawn when None
+) -> dict:
+    "All that decides how a game goes: creatures, levels, types; as of now without a picture"
+    if wild is None: friends,wild = _tables(seed)
+    creatures = [_creature(row, t is friends) for t in (friends, wild) for row in t.to_dict('records')]
+    first = len(friends)
+    levels = []
+    for i,(some,last) in enumerate(zip(*_ranks(wild))):
+        level = make_level(stream(seed, f'game/level {i}'), [first + o for o in some])
+        levels.append(dict(level, guardian=first + int(last), up=2*i))
+    return dict(seed=seed, creatures=creatures, levels=levels, starters=[0, 3, 6], chart=type_chart())
 
 def game_data(
     seed,   # Of the game
@@ -148,30 +192,26 @@ def game_data(
     folder, # Where sheets may be written
 ) -> dict:
     "All that the page needs"
-    creatures = []
-    for b in (friends, wild):
-        for row,x in zip(b.table.to_dict('records'), b.sprites):
-            path = Path(folder)/f'{len(creatures)}.png'
-            write_sheet(path, motions_of(row, x), 'it')
-            sheet = sheet_for_page(path, moves_of(row['Class']))
-            creatures.append(_creature(row, sheet, b is friends))
-    first = len(friends.table)
-    roaming,guardians = _ranks(wild.table)
-    levels = []
-    for i,(some,last) in enumerate(zip(roaming, guardians)):
-        row = wild.table.iloc[last].to_dict()
-        level = make_level(stream(seed, f'game/level {i}'), [first + o for o in some])
-        levels.append(dict(level, guardian=first + int(last), up=2*i, scene=_scene_url(row),
-                           colours=_level_colours(row['Type 1'])))
-    title = f"{wild.table.Name.iloc[guardians[-1]]}'s Gate"
+    data = game_rules(seed, friends.table, wild.table)
+    rows = [r for b in (friends, wild) for r in b.table.to_dict('records')]
+    for o,row,x in zip(data['creatures'], rows, np.concatenate([friends.sprites, wild.sprites])):
+        path = Path(folder)/f"{row['Seed']}.png"
+        write_sheet(path, motions_of(row, x), 'it')
+        o.update(text=row['Text'], sheet=sheet_for_page(path, moves_of(row['Class'])))
+    for o in data['levels']:
+        row = rows[o['guardian']]
+        o.update(scene=_scene_url(row), colours=_level_colours(row['Type 1']))
+    title = f"{rows[data['levels'][-1]['guardian']]['Name']}'s Gate"
     colours = {t:_rgb(type_colour(t, .55)) for t in TYPES}
-    return dict(seed=seed, title=title, creatures=creatures, levels=levels, starters=[0, 3, 6],
-                chart=type_chart(), room=ROOM, colours=colours)
+    return dict(data, title=title, room=ROOM, colours=colours, clone=game_clone())
+
 
 # %% ../../nbs/bestiary/07_game.ipynb #1572ed84
 _ABOUT = '''<p>Made by gamegen from seed {seed}: {n} creatures with statistics, names, texts,
-pictures and motions, and {levels} mazes, each proven to be solvable. The player that you may watch
-is a script: it walks the shortest way and picks the move that does most. No network plays.</p>
+pictures and motions, and {levels} mazes, each proven to be solvable. Two players may be
+watched. One is a script: it walks the shortest way and picks the move that does most. The other, the
+clone, has learned to do likewise: two networks, {weights} numbers in all, that see the cells of the
+maze and what a move would do, and never the picture.</p>
 <p>The pictures were drawn by weights under {licence}, learned from the art of
 <a href="https://www.wesnoth.org">The Battle for Wesnoth</a>, copyright (C) 2003-2023 David White
 and its many contributors; to be on the safe side, treat them as under the same licence: GPL-2.txt
@@ -185,11 +225,14 @@ def game_page(
     licence, # Of the pictures
 ) -> str:
     "The page, whole"
-    about = _ABOUT.format(seed=data['seed'], n=len(data['creatures']), levels=len(data['levels']),
+    weights = sum(np.size(o) for k in ('walk', 'battle') for o in data['clone'][k].values())
+    about = _ABOUT.format(seed=data['seed'], weights=weights, n=len(data['creatures']), levels=len(data['levels']),
                           licence=escape(licence))
     page = Template(bundled('pages/game.html').read_text(encoding='utf-8'))
+    rules = bundled('pages/game.js').read_text(encoding='utf-8')
     text = json.dumps(data, default=list).replace('</', '<\\\\/')
-    return page.substitute(title=escape(data['title']), fonts=_font_faces(), about=about, data=text)
+    return page.substitute(title=escape(data['title']), fonts=_font_faces(), about=about, data=text,
+                           rules=rules)
 
 def main(
     seed:int=None,    # Same seed, same game

@@ -51,7 +51,8 @@ def _picture(path, said):
         width,height = im.size
         moves = getattr(im, 'is_animated', False)
     url = _embedded(path.read_bytes(), path.suffix.lower())
-    img = f'<img src="{url}" alt="{said}" width="{width}" height="{height}">'
+    kind = ' class="card"' if height > width > 256 else ''
+    img = f'<img{kind} src="{url}" alt="{said}" width="{width}" height="{height}">'
     if not moves: return f'<picture>{img}</picture>', width
     still = _embedded(_still(path), '.png')
     calm = f'<source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
@@ -133,6 +134,7 @@ figure div { overflow-x: auto; }
 figure.wide svg { min-width: 40rem; }
 svg, img, video { display: block; width: 100%; height: auto; }
 img { image-rendering: pixelated; }
+img.card { image-rendering: auto; }
 figure.small img { width: auto; max-width: 100%; margin: 0 auto; }
 figcaption, .credit { color: var(--soft); font-size: .86rem; }
 figcaption { padding-top: .4rem; }
