@@ -191,9 +191,13 @@ function ways(net, planes, at, planned) {                        // value iterat
   return dense(net['head.weight'], net['head.bias'], mine.map(o => o - mean))
 }
 const worths = (net, rows) => rows.map(x => dense(net['2.weight'], net['2.bias'], relu(dense(net['0.weight'], net['0.bias'], x)))[0])
-const highest = a => a.indexOf(Math.max(...a))
+function drawn(logits) {                                         // one of them, by their softmax
+  const odds = logits.map(v => Math.exp(v - Math.max(...logits)))
+  let left = rnd()*odds.reduce((a, b) => a + b)
+  return Math.max(0, odds.findIndex(v => (left -= v) < 0))
+}
 function planned(v) {                                            // what it makes of each cell, 0 to 1, to be shown
   const open = v.filter((_, i) => level().wall[i] == '0'), lo = Math.min(...open), hi = Math.max(...open)
   s.plan = v.map(o => (o - lo)/(hi - lo || 1))
 }
-players.clone = {way:() => NAMES[highest(ways(game.clone.walk, seen(), cell(), planned))], move:() => highest(worths(game.clone.battle, weighed(s.pal, s.foe)))}
+players.clone = {way:() => NAMES[drawn(ways(game.clone.walk, seen(), cell(), planned))], move:() => drawn(worths(game.clone.battle, weighed(s.pal, s.foe)))}

@@ -35,7 +35,7 @@ class CloneConfig(TrainConfig, steps=500, every=150, bs=32, lr=1e-2, ema=0., col
     actions:int = opt(6, 'Steps between which it chooses', lo=5, hi=64)
     hidden:int = opt(16, 'Hidden units', lo=1, hi=1024)
     games:int = opt(20, 'Games of the script to learn from', lo=1, hi=10_000)
-    rounds:int = opt(2, 'Rounds in which the script corrects what the clone plays', lo=0, hi=100)
+    rounds:int = opt(3, 'Rounds in which the script corrects what the clone plays', lo=0, hi=100)
 
 class WalkNet(nn.Module):
     "Value iteration on the cells of a maze (Tamar et al. 2016)"
