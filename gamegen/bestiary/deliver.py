@@ -140,7 +140,7 @@ def _near_html(family, kind):
         scale = 66/max(a.size)
         a = a.resize([max(1, round(o*scale)) for o in a.size], Image.Resampling.NEAREST)
         square.alpha_composite(a, ((92 - a.width)//2, (92 - a.height)//2))
-        image = f'<img src="{_url(_as_png(square))}" alt="">'
+        image = f'<img src="{_url(_as_png(square))}" alt="" role="presentation">'
         parts.append(f'<div class="near {side}">{image}{side} {escape(name)}</div>')
     return ''.join(parts)
 
