@@ -21,6 +21,7 @@ from .core import DataError, atomic_write, bundled
 from .creature.families import STAGES
 from .creature.names import _real_names, spelled
 from .data import LABELS, RATE, read_creatures
+from .dream import DreamModel
 from .frame.tools import demo_frames
 from .io import Graph, file_sha256, load_weights, read_graphs
 from .mario_dcgan import FrameModel
@@ -267,6 +268,11 @@ def _about_play(m):
                  told=cfg.past_dropout < 1, never=NEVER)
     return about, dict(actions=np.asarray(m.net.actions, np.float32))
 
+def _about_dream(m):
+    h,w = m.first.shape[1:3]
+    return dict(keys=m.keys, rate=m.info.notes['rate'], size=[w, h], lags=m.cfg.lags,
+                times=m.cfg.times), {}
+
 # %% ../nbs/80_studio.ipynb #80a00032
 # By the name of the weights: the model, what pages are told, the networks that they run, bits
 PACKS = {
@@ -274,13 +280,14 @@ PACKS = {
     'creatures':(CreatureModel, _about_creatures, ('categories', 'numbers'), 32),
     'frames':(FrameModel, _about_frames, ('frames',), 8),
     'monsters':(MonsterModel, _about_monsters, ('styles', 'pictures'), 8),
-    'play-maze':(Player, _about_play, ('decisions',), 16)}
+    'play-maze':(Player, _about_play, ('decisions',), 16),
+    'dream-sneak':(DreamModel, _about_dream, ('step',), 16)}
 _names_are = ("Pokémon and its characters' names are trademarks of their owners, "
               'who have no part in this.')
 CREDITS = {
     'match':demo_match.credit, 'creatures':_names_are, 'frames':demo_frames.credit,
-    'monsters':demo_monsters.credit, 
-    'play-maze':'Sneak, the game, is under the MIT License.'}
+    'monsters':demo_monsters.credit,
+    **dict.fromkeys(('play-maze', 'dream-sneak'), 'Sneak, the game, is under the MIT License.')}
 
 def pack_bundled(
     name, # Of `PACKS`
@@ -342,7 +349,8 @@ def _text(data): return base64.b64encode(data).decode()
 def _zipped(data): return _text(gzip.compress(data, 9, mtime=0))
 def _source(name): return bundled(f'pages/studio/{name}').read_text(encoding='utf-8')
 
-WORKER = 'random.js', 'engine.js', 'match.js', 'creatures.js', 'frames.js', 'monsters.js', 'rig.js', 'motion.js', 'play.js'
+WORKER = ('random.js', 'engine.js', 'match.js', 'creatures.js', 'frames.js', 'monsters.js', 'rig.js',
+          'motion.js', 'play.js', 'dream.js')
 WASM = f'onnxruntime-{ENGINE[1]}.wasm'
 
 def engine_files(
@@ -364,7 +372,7 @@ def engine_files(
 # Pages: file, title, and the models that each loads
 PAGES = {'match':('Match', ('match',)), 'creatures':('Creatures', ('creatures',)),
          'frames':('Frames', ('frames',)), 'monsters':('Monsters', ('monsters',)),
-         'play':('Play', ('play-maze',))}
+         'play':('Play', ('play-maze',)), 'dream':('Dream', ('dream-sneak',))}
 _icon = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E"
          "%3Cpath fill='%23b3541e' shape-rendering='crispEdges' "
          "d='M1 1h1v1h4V1h1v2h1v3H7v1H6V6H5v1H3V6H2v1H1V6H0V3h1z'/%3E%3C/svg%3E")
@@ -428,11 +436,12 @@ def page_text(
 
 # %% ../nbs/80_studio.ipynb #80a00143
 def _model_script(name):
-    "The script that holds a model; with the player comes the game"
+    "The script that holds a model; with the player comes the game, and with the dream"
     text = f"studio.models['{name}'] = '{_text(pack_bundled(name))}'\n"
-    if name != 'play-maze': return text
+    if name not in ('play-maze', 'dream-sneak'): return text
     game = bundled('games/maze.html').read_text(encoding='utf-8')
-    return text + f'studio.game = {json.dumps(game)}\n'
+    steps = bundled('games/maze_steps.js').read_text(encoding='utf-8')
+    return text + f'studio.game = {json.dumps(game)}\nstudio.steps = {json.dumps(steps)}\n'
 
 def write_studio(
     folder,      # Where the pages go; made where there is none

@@ -194,7 +194,8 @@ FLOATS = ('٣', '1_0', 'nan', '-inf', '9'*400)
 
 # What a command needs beside the words of a case
 NEEDS = {'match-train':['good.json'], 'record':['rec', 'a,b', '--region', '0,0,64,48'],
-         'frames-train':['--images', '../in/pictures'], 'play-train':['rec'],
+         'frames-train':['--images', '../in/pictures'], 'play-train':['rec'], 'dream-train':['rec'],
+         'dream':['--out=new.gif'],
          'animate':['../in/creature.png']}
 # A number out of range for each option that has one
 RANGE = {
@@ -209,6 +210,8 @@ RANGE = {
     'play':{'seed':['-1', str(2**70)], 'lag':['-1'], 'temperature':['-1'], 'seconds':['0', '-1']},
     'record':{'rate':['0', '-1'], 'seconds':['0', '-1']},
     'play-train':{'steps':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'lag':['-1', '61']},
+    'dream':{'level':['0', '-1', str(10**12)], 'seconds':['0', '-1', '1e9'], 'seed':['-1', str(2**70)]},
+    'dream-train':{'steps':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)]},
     'teach':{'rounds':['0', '-1'], 'moments':['0', '-1'], 'steps':['0', '-1'],
              'share':['-1', '2'], 'seconds':['0', '-1'], 'seed':['-1', str(2**70)]},
     'monsters':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'truncation':['-1'],
@@ -254,6 +257,8 @@ def word_cases():
                    '--type1=' + ESCAPE],
         frames=['--walk=a.avi', '--walk=folder'],
         play=['--game=chess', '--game=../x', '--output=a.avi'],
+        dream=['--game=chess', '--game=../x', '--out=a.avi', '--out=folder', '--player=nobody',
+               '--model=there.safetensors'],
         teach=['--game=chess', '--game=maze', '--game=../x', '--out=a.pt', '--window=x',
                '--window=x --game=maze', '--window=x --game=maze --key=up',
                '--window=x --game=maze --key=nokey', '--window=x --model=there.safetensors'],
@@ -306,11 +311,11 @@ def input_cases():
         yield Case(f'match-train {o}.json', ['match-train', f'{o}.json'], (1,))
     for f in NO_FILES:
         yield Case(f'match-train {f[:16]!r}', ['match-train', f])
-        yield Case(f'play-train {f[:16]!r}', ['play-train', f])
+        for o in ('play-train', 'dream-train'): yield Case(f'{o} {f[:16]!r}', [o, f])
     for f in ('../in/big.png', '../in/clear.png', '../in/wide.png', 'good.json', *NO_FILES):
         yield Case(f'animate {f[:16]!r}', ['animate', f, '--out=new'])
     for o in ('there.safetensors', 'new.pt', LONG + '.safetensors'):
-        yield Case(f'play-train --out {o[:20]}', ['play-train', 'folder', '--out', o])
+        for k in ('play-train', 'dream-train'): yield Case(f'{k} --out {o[:20]}', [k, 'folder', '--out', o])
         yield Case(f'teach --out {o[:20]}', ['teach', '--out', o])
     tables = [f'{o}.csv' for o in 'empty head ragged quote wide nul one twice nan latin'.split()]
     packed = 'bomb.csv.gz', 'cut.csv.gz', 'cut.csv.xz', 'text.csv.zip'

@@ -432,6 +432,16 @@ def monsters_crawl():
     return generate_monsters(4, seed=0, certify=False, model=FlowModel.bundled('crawl'))._asdict()
 
 @artefact
+def dream_sneak():
+    import numpy as np
+    from gamegen.dream import Dream, DreamModel
+    d = Dream(DreamModel.bundled('sneak'))
+    d.reset(d.model.first[:2], 3)
+    keys = np.eye(4)
+    made = [d.step(np.stack([keys[i//3], keys[3]])) for i in range(6)]
+    return dict(frames=np.stack([o for o,_ in made]), rewards=np.stack([r for _,r in made]))
+
+@artefact
 def bestiary():
     from gamegen.bestiary.species import generate_bestiary
     return dict(table=generate_bestiary(6, seed=0).table)

@@ -54,6 +54,7 @@ PARTS = {
                     tuple(f'bench/monster_peers.py {o}' for o in RACERS), 90),
     'flow':Part('bench/monster_flow.json',
                 ('bench/monster_flow.py measure data/weights/monsters-crawl.safetensors',), 3),
+    'dream':Part('data/dream_scores.json', ('bench/dream.py measure',), 10),
     'open match':Part('data/midfielder_scores.json', ('bench/match_scores.py',), 15),
     'creatures':Part('data/creature_scores.json', ('creature/03_scores',), 90,
                      PEERS, ('GAMEGEN_PEERS',), 'record'),

@@ -14,7 +14,8 @@ MODELS = dict(                           # by the name of the weights
     match='cgan:MatchModel', creatures='pokemon_wgan:CreatureModel', frames='mario_dcgan:FrameModel',
     monsters='monsters:MonsterModel', animate='monster.animate:AnimateModel',
     **{'monsters-crawl':'monster.flow:FlowModel'},
-    **{'play-maze':'bvae_gpt:Player'}, game='bestiary.clone:GameClone')
+    **{'play-maze':'bvae_gpt:Player', 'dream-sneak':'dream:DreamModel'},
+    game='bestiary.clone:GameClone')
 # Those that pages alone draw with: `gamegen.studio.page_graphs`
 PAGES = {'monsters':('styles', 'pictures'), 'play-maze':('decisions',)}
 

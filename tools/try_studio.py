@@ -185,6 +185,33 @@ def take_keys(tab, rows):
     tab.wait(held + ' > 0', 20)
     rows.add('and hands them back', int(not tab.js('yours')), 1)
 
+def dream(tab, rows):
+    "Frames dreamed here and there from one beginning; a visitor walks, and wakes up"
+    from gamegen.dream import Dream, DreamModel
+    tab.js("$('#pause').click(); busy")
+    m = DreamModel.bundled('sneak')
+    d = Dream(m)
+    d.reset(m.first[:1], 5)
+    tab.js(f"studio.ask('sleep', [{m.first[0].ravel().tolist()}], 5)")
+    worst = []
+    for _ in range(12):
+        want,_ = d.step([[k == 'up' for k in m.keys]])
+        got = tab.js("studio.ask('dream', ['up']).then(d => [...d.frame])")
+        worst.append(decibels(np.reshape(got, want[0].shape), want[0]))
+    rows.add('twelve dreamed frames, dB in the worst', min(worst), 34)
+    tab.js("start().then(() => $('#pause').click())")
+    tab('Input.dispatchKeyEvent', type='keyDown', key='ArrowUp', windowsVirtualKeyCode=38)
+    tab.wait("count > 12", 60)
+    tab('Input.dispatchKeyEvent', type='keyUp', key='ArrowUp', windowsVirtualKeyCode=38)
+    pixels = "[...$('#%s').getContext('2d').getImageData(0, 0, 75, 55).data]"
+    tab.js("$('#pause').click(); busy")
+    tab.js("wake()")
+    same = tab.js(pixels % 'dream') == tab.js(pixels % 'real')
+    rows.add('who wakes up sees the game', int(same), 1)
+    said = tab.js("[$('#ms').textContent, $('#rate').textContent]")
+    print(f'     a frame: {said[0]}', flush=True)
+    tab.js("$('#pause').click()")
+
 def sheet(tab, rows):
     "The sheet that a page makes is laid out as Python lays it out"
     from gamegen.monster.motion import KIND_OF, whole_motions
@@ -248,11 +275,11 @@ CASES = dict(index=(), match=(same_graphs('match'), matches),
              creatures=(same_numbers, same_graphs('creatures'), creatures),
              frames=(same_graphs('frames'), frames),
              monsters=(same_graphs('monsters'), monsters, motions, sheet),
-             play=(same_graphs('play-maze'), play))
+             play=(same_graphs('play-maze'), play), dream=(same_graphs('dream-sneak'), dream))
 
 # --- every page
 
-BUDGET = dict(match=4.5, creatures=4.5, frames=10.5, monsters=7.2, play=6.5)    # MB of a first visit
+BUDGET = dict(match=4.5, creatures=4.5, frames=10.5, monsters=7.2, play=6.5, dream=6.)    # MB of a first visit
 SPEED = 20e6/8       # bytes a second
 HOW = "{resultTypes: ['violations'], iframes: false, preload: false}"
 AXE = "axe.run(document, " + HOW + """).then(r => r.violations.map(v =>
@@ -291,7 +318,7 @@ def looks(tab, name, rows, axe):
     rows.add(f'{name}: says its licence', int(said), 1)
 
 # A second visit finds the files where the first one has put them
-WAIT = dict(match=7, creatures=7, frames=9, monsters=7, play=7)     # seconds
+WAIT = dict(match=7, creatures=7, frames=9, monsters=7, play=7, dream=7)     # seconds
 
 @lru_cache
 def zipped(path): return gzip.compress(Path(path).read_bytes(), mtime=0)
