@@ -4,13 +4,14 @@ python bench/sheet_readers.py MODULES loads the sheets of two monsters, with the
 motions, into engines that npm has put into the folder MODULES, in Chromium; the monsters' puppets go
 into PixiJS by its runtime for DragonBones:
 
-    npm install pixi-dragonbones-runtime@8 phaser3@npm:phaser@3.90 phaser4@npm:phaser@4.2 pixi.js@8 kaplay@3001 excalibur@0.31 \\
-        @excaliburjs/plugin-aseprite@0.31 melonjs@18
+    npm install phaser3@npm:phaser@3.90 phaser4@npm:phaser@4.2 pixi.js@8 kaplay@3001 excalibur@0.31 \\
+        pixi-dragonbones-runtime@8 @excaliburjs/plugin-aseprite@0.31 melonjs@18
 
 Each engine says what it has read: names, milliseconds, loops and the point at the feet. That is
 compared with what was written, and goes to data/sheet_readers.json; a strip of screenshots goes to
-images/sheet_readers.png. Tiled and Debian's Godot 3 are tried where they are installed; pygame and arcade where `--python`
-names the Python of an environment that has them, by the functions that the notebook of sheets shows.
+images/sheet_readers.png. Tiled and Debian's Godot 3 are tried where they are installed; pygame and
+arcade where `--python` names the Python of an environment that has them, by the functions that the
+notebook of sheets shows.
 """
 import argparse
 import functools

@@ -342,7 +342,7 @@ def _kind(a, body, shadow, limbs, legs):
     wings = [o for r,o in limbs if r == 'wing']
     slim = [o for r,o in limbs if r in ('arm', 'tail', 'leg') and o.thick < .12*(ground - top)]
     if (a[..., 3] < 200)[body].mean() > .5: return 'ghost'
-    if shadow.any() and _box(shadow)[0] > ground + 1: return 'flyer'
+    if shadow.any() and _box(largest_piece(shadow))[0] > ground + 1: return 'flyer'   # specks lie higher
     if len(wings) > 1 and sum(o.mask.sum() for o in wings) > .2*body.sum(): return 'flyer'
     if len(slim) >= 5 and aspect > 1.2: return 'crawler'
     if len(legs) >= 3: return 'quadruped' if aspect > .75 else 'biped'

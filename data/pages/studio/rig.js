@@ -209,7 +209,7 @@ function kindOf(a, body, shadow, limbs, legs, g) {
   const [top, ground, left, right] = g.box(body), h = ground - top, aspect = (right - left) / h, at = where(body)
   const wings = limbs.filter(o => o.role == 'wing'), slim = limbs.filter(o => ['arm', 'tail', 'leg'].includes(o.role) && o.thick < .12 * h)
   if (at.filter(i => a[4 * i + 3] < 200).length / at.length > .5) return 'ghost'
-  if (count(shadow) && g.box(shadow)[0] > ground + 1) return 'flyer'
+  if (count(shadow) && g.box(g.largest(shadow))[0] > ground + 1) return 'flyer'
   if (wings.length > 1 && sum(wings.map(o => o.size)) > .2 * at.length) return 'flyer'
   if (slim.length >= 5 && aspect > 1.2) return 'crawler'
   if (legs.length >= 3) return aspect > .75 ? 'quadruped' : 'biped'
