@@ -279,7 +279,7 @@ CASES = dict(index=(), match=(same_graphs('match'), matches),
 
 # --- every page
 
-BUDGET = dict(match=4.5, creatures=4.5, frames=10.5, monsters=7.2, play=6.5, dream=6.)    # MB of a first visit
+BUDGET = dict(match=3.6, creatures=3.6, frames=8.5, monsters=4.6, play=5.2, dream=6.)    # MB of a first visit
 SPEED = 20e6/8       # bytes a second
 HOW = "{resultTypes: ['violations'], iframes: false, preload: false}"
 AXE = "axe.run(document, " + HOW + """).then(r => r.violations.map(v =>
