@@ -236,7 +236,8 @@ def as_page(nb, fn, known):
 # The studio, drawn live at the head of the first page
 EMBED = """```{=html}
 <iframe class="studio" src="studio/index.html?embed" title="The studio: monsters, being drawn"></iframe>
-<p class="launch"><a href="cards/index.html">Cards of 24 creatures</a> <a href="game/index.html">A game made of them</a></p>
+<p class="launch"><a href="cards/index.html">Cards of 24 creatures</a>
+<a href="game/index.html">A game made of them</a></p>
 ```"""
 
 # What commands make, as pages of the site: folder, and the name of its link

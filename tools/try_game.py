@@ -88,7 +88,8 @@ def short(rows):
                 rows.add(f'pixels too wide at {width}', tab.js(wide), 0, False)
                 if not axe: continue
                 tab.js(axe + '; 0')
-                found = tab.js("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => v.id))")
+                found = tab.js("axe.run(document, {resultTypes: ['violations']})"
+                               ".then(r => r.violations.map(v => v.id))")
                 for o in found: print(f'     {o}')
                 rows.add(f'barriers that axe finds at {width}', len(found), 0, False)
             tab.view((1280, 900))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WIDE', 'HIGH', 'COMPANIONS', 'LEVELS', 'make_maze', 'distances', 'make_level', 'is_solvable', 'game_creatures',
-           'page_weights', 'game_clone', 'game_rules', 'game_data', 'game_page', 'main']
+           'game_rules', 'page_weights', 'game_clone', 'game_data', 'game_page', 'main']
 
 # %% ../../nbs/bestiary/07_game.ipynb #a56fda37
 import json, shutil
@@ -156,6 +156,22 @@ def game_creatures(
     "Two bestiaries: three families to choose from, and wild creatures"
     return tuple(generate_bestiary(*v, stream(seed, f'game/{k}')) for k,v in _WILD.items())
 
+# %% ../../nbs/bestiary/07_game.ipynb #3acf7777
+def game_rules(
+    seed,    # Of the game
+    friends=None, wild=None, # Tables of both bestiaries; their statistics are drawn when None
+) -> dict:
+    "All that decides how a game goes: creatures, levels, types; as of now without a picture"
+    if wild is None: friends,wild = _tables(seed)
+    creatures = [_creature(row, t is friends) for t in (friends, wild) for row in t.to_dict('records')]
+    first = len(friends)
+    levels = []
+    for i,(some,last) in enumerate(zip(*_ranks(wild))):
+        level = make_level(stream(seed, f'game/level {i}'), [first + o for o in some])
+        levels.append(dict(level, guardian=first + int(last), up=2*i))
+    return dict(seed=seed, creatures=creatures, levels=levels, starters=[0, 3, 6], chart=type_chart())
+
+# %% ../../nbs/bestiary/07_game.ipynb #3acf7779
 def page_weights(
     iterations, # Of value iteration
     tensors,    # Of a [clone](08_clone.ipynb), by name
@@ -172,20 +188,7 @@ def game_clone() -> dict:
     ts,record = read_tensors(bundled('weights/game.safetensors'), 'weights')
     return page_weights(record['config']['iterations'], ts)
 
-def game_rules(
-    seed,    # Of the game
-    friends=None, wild=None, # Tables of both bestiaries; their statistics are drawn when None
-) -> dict:
-    "All that decides how a game goes: creatures, levels, types; as of now without a picture"
-    if wild is None: friends,wild = _tables(seed)
-    creatures = [_creature(row, t is friends) for t in (friends, wild) for row in t.to_dict('records')]
-    first = len(friends)
-    levels = []
-    for i,(some,last) in enumerate(zip(*_ranks(wild))):
-        level = make_level(stream(seed, f'game/level {i}'), [first + o for o in some])
-        levels.append(dict(level, guardian=first + int(last), up=2*i))
-    return dict(seed=seed, creatures=creatures, levels=levels, starters=[0, 3, 6], chart=type_chart())
-
+# %% ../../nbs/bestiary/07_game.ipynb #3acf777a
 def game_data(
     seed,   # Of the game
     friends:Bestiary, wild:Bestiary, # See `game_creatures`
@@ -204,7 +207,6 @@ def game_data(
     title = f"{rows[data['levels'][-1]['guardian']]['Name']}'s Gate"
     colours = {t:_rgb(type_colour(t, .55)) for t in TYPES}
     return dict(data, title=title, room=ROOM, colours=colours, clone=game_clone())
-
 
 # %% ../../nbs/bestiary/07_game.ipynb #1572ed84
 _ABOUT = '''<p>Made by gamegen from seed {seed}: {n} creatures with statistics, names, texts,
@@ -234,6 +236,7 @@ def game_page(
     return page.substitute(title=escape(data['title']), fonts=_font_faces(), about=about, data=text,
                            rules=rules)
 
+# %% ../../nbs/bestiary/07_game.ipynb #1572ed85
 def main(
     seed:int=None,    # Same seed, same game
     out:str='game',   # Folder to make
