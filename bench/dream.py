@@ -1,6 +1,6 @@
 """Train the dream of Sneak, and measure it.
 
-    python bench/dream.py train FOLDER       # lessons and 6,600 batches: about an hour of a core
+    python bench/dream.py train FOLDER       # lessons and 7,400 batches: about an hour of a core
     python bench/dream.py measure            # of the weights that ship: data/dream_scores.json, ten minutes
 
 The lessons are levels 100 to 349, 200 frames each; what is measured is measured on levels 1 to 16.
@@ -22,7 +22,7 @@ from gamegen.world import measures as m                                         
 from gamegen.world.lessons import real_sneak, sneak_lessons         # noqa: E402
 
 SCORES = ROOT/'data/dream_scores.json'
-STEPS = 6600
+STEPS = 7400
 AFTER = (1, 16, 64)       # frames
 
 def train(folder):

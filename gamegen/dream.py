@@ -52,7 +52,7 @@ class DreamConfig(TrainConfig, steps=4000, every=200, bs=32, lr=.02, ema=.995, c
     start:float = _training(.3, 'Share of examples at time 0', lo=0., hi=1.)
     history_noise:float = _training(.4, 'Noise on the history, at most', lo=0., hi=4.)
     own:float = _training(.5, 'Share of examples whose last two frames the network drew itself', lo=0., hi=1.)
-    events:float = _training(.3, 'Share of examples in which the score changes or just has', lo=0., hi=1.)
+    events:float = _training(.1, 'Share of examples in which the score changes or just has', lo=0., hi=1.)
     reward_weight:float = _training(.1, 'Weight of the loss of rewards', lo=0., hi=100.)
     @property
     def back(self): return max(self.lags)
