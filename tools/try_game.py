@@ -104,8 +104,7 @@ def short(rows):
 def full(rows):
     "Twenty games in Chromium, and without a picture by what the clone is measured against"
     from gamegen.report.browser import chromium
-    from gamegen.bestiary.clone import CloneConfig, GameClone, clone_nets, play_games
-    from gamegen.core import fixed_rng
+    from gamegen.bestiary.clone import GameClone, play_games
     ends = dict(script=[], clone=[])
     mb = []
     with tempfile.TemporaryDirectory() as tmp, chromium('data:,', size=(800, 760)) as tab:
@@ -116,12 +115,9 @@ def full(rows):
             print(seed, *(o[-1] for o in ends.values()), flush=True)
         fps = rate(tab, page)
         words = said(tab)
-    cfg = CloneConfig()
-    with fixed_rng(0): nets = clone_nets(cfg)
-    untrained = GameClone(nets, cfg, None).as_page()
     ours = GameClone.bundled().as_page()
     node = {k:play_games(SEEDS, *v) for k,v in dict(script=('script', ours), clone=('clone', ours),
-            random=('random',), nearest=('nearest',), untrained=('clone', untrained)).items()}
+            random=('random',), nearest=('nearest',)).items()}
     kept = dict(chromium=ends, node={k:[{a:b for a,b in o.items() if a not in ('walks', 'fights')} for o in v]
                                      for k,v in node.items()})
     kept |= dict(mb=round(max(mb), 2), about=dict(fps=round(fps)), words=words, seeds=[*SEEDS])
@@ -129,7 +125,7 @@ def full(rows):
     rows.add('MB of the largest page', max(mb), MOST, False)
     rows.add('games that the script finishes, of 20', sum(o['done'] for o in ends['script']), 20)
     rows.add('games that the clone finishes, of 20', sum(o['done'] for o in ends['clone']), 18)
-    for k in ('random', 'nearest', 'untrained'):
+    for k in ('random', 'nearest'):
         n = sum(o['done'] for o in node[k])
         rows.add(f'games that {k} finishes, of 20', n, 2, False)
     rows.add('words on the console', words, 0, False)
