@@ -236,7 +236,7 @@ def check_syntax():
 # --- notebooks
 
 CHAPTERS = ('00_explore', '10_cgan', '20_lstm', '30_pokemon_wgan', '40_mario_dcgan', '50_bvae_gpt',
-            '60_monsters')
+            '60_monsters', '70_dream')
 CELLS = 85                                   # of a notebook, at most
 EXPORTED = 40                                # lines of an exported cell, at most
 

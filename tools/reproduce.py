@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ class Part(NamedTuple):
     needs:str=''       # What a clone does not have
     given:tuple=()     # Variables of the environment by which it is given
     only:str=''        # Of the notebook's slow cells, those that have this in them
+    note:str=''        # What this does not make again, and why
 
 MATCH = 'the real match, which is personal data of its player'
 PEERS = 'environments of the peers, see the head of the script'
@@ -54,7 +56,12 @@ PARTS = {
                     tuple(f'bench/monster_peers.py {o}' for o in RACERS), 90),
     'flow':Part('bench/monster_flow.json',
                 ('bench/monster_flow.py measure data/weights/monsters-crawl.safetensors',), 3),
-    'dream':Part('data/dream_scores.json', ('bench/dream.py measure',), 10),
+    'dream':Part('data/dream_scores.json', ('bench/dream.py measure',), 10,
+                 note='measures the weights that ship. Their run was changed on its way: steps raised '
+                      '(3,000, 5,400, 6,600, 7,400); rare events .3 of a batch from step 2,750, .1 '
+                      'from 5,550; times (0, .3, .65) chosen on the same held-out levels; one seed. '
+                      'bench/dream.py train, events .1 throughout, is a clean version that has not '
+                      'been run'),
     'open match':Part('data/midfielder_scores.json', ('bench/match_scores.py',), 15),
     'creatures':Part('data/creature_scores.json', ('creature/03_scores',), 90,
                      PEERS, ('GAMEGEN_PEERS',), 'record'),
@@ -170,6 +177,7 @@ def lacking(p):
 def show():
     for k,p in PARTS.items():
         print(f'{k:16} {p.makes:30} {p.minutes:4.0f} min' + f'; needs {p.needs}'*bool(p.needs))
+        if p.note: print(textwrap.fill(p.note, 96, initial_indent=' '*17, subsequent_indent=' '*17))
 
 def main():
     ap = argparse.ArgumentParser(description='Make kept figures again, and compare them')
