@@ -6,7 +6,7 @@
 The lessons are levels 100 to 349, 200 frames each; what is measured is measured on levels 1 to 16.
 `train` is a clean version of the run whose weights ship, and has not been run: in that one, steps was
 raised along the way (3,000, 5,400, 6,600, 7,400), and clips of rare events were none at first, .3 of a
-batch from step 2,750 and .1 from 5,550 on. Times were chosen on levels 1 to 16 too; there is one seed.
+batch from step 2,900 and .1 from 5,650 on. Times were chosen on levels 1 to 16 too; there is one seed.
 """
 import json
 import sys
