@@ -1,5 +1,6 @@
 // Sneak without a clock: added to maze.html, it lets a script play a step at a time and read a frame of 75 x 55 pixels.
 tick = () => {}
+t0 = Infinity   // for the call of the old tick that is already due: no step is
 function small() {
   const a = g.getImageData(20, 36, 600, 440).data, out = new Uint8Array(75*55*3)
   for (let y = 0; y < 55; y++) for (let x = 0; x < 75; x++) for (let c = 0; c < 3; c++) {
