@@ -9,8 +9,8 @@ PAR: deepecho 0.8.1.
     python bench/match_peers.py score OUT     in ours; writes data/match_peers.json. It goes on with
                                               the runs of bench/match_scores.py --folder OUT
 
-Either is trained with three seeds, for as many seconds of one core as a training of
-bench/match_scores.py takes, or longer where its own default asks for more. DGAN draws windows of 64
+Either is trained with three seeds, for about as many seconds of one core as the training of
+bench/match_scores.py takes, which is one. DGAN draws windows of 64
 samples and is given those of the match, one at each eighth sample; PAR draws a gait of an action.
 """
 import json
@@ -117,7 +117,8 @@ def score(out):
     real = windows(signal(own))
     times = json.loads((out/'times.json').read_text())
     fresh = [simulated('midfielder', s) for s in SEEDS]
-    ours = [generate_match(MINUTES, seed=s, model=trained(own, s, STEPS, out)) for s in SEEDS]
+    model = trained(own, 0, STEPS, out)         # one training, three matches
+    ours = [generate_match(MINUTES, seed=s, model=model) for s in SEEDS]
     pars = [json.loads((out/f'par-{s}.json').read_text()) for s in SEEDS]
     matches = {'simulator, the same player':fresh, 'this GAN':ours, 'PAR of deepecho 0.8.1':pars}
     res = {}

@@ -106,10 +106,20 @@ class Judge:
         rows = [np.flatnonzero(self.train_y == c) for c in self.y]
         return self.train_x[[o[i%len(o)] for i,o in enumerate(rows)]]
 
+def delivered(model, judge, z, tries=8):
+    "Sprites as `gamegen monsters` writes them: redrawn if nearer to a training sprite than .02 of held-out ones are"
+    x = model.draw(z, judge.y, TRUNCATION)
+    for k in range(1, tries):
+        again = np.flatnonzero(model.copies.certificate(x).percentile.to_numpy() < .02)
+        if not len(again): break
+        fresh = model.sampler.arrays(again + 10_000*k, judge.y[again])
+        x[again] = model.draw(fresh, judge.y[again], TRUNCATION)
+    return x
+
 def measure(weights):
     judge = Judge()
     model = FlowModel.load(weights)
-    res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()), steps={}, drafts={})
+    res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()), steps={})
     z = model.sampler.arrays(range(len(judge.y)), judge.y)
     side = model.cfg.size//DRAFT
     drafts = torch.tensor(z[:,model.cfg.latent:]).view(-1, 4, side, side)
@@ -121,6 +131,12 @@ def measure(weights):
         x = model.draw(z, judge.y, TRUNCATION)
         ms = (time.process_time() - t)/len(x)*1000
         res['steps'][str(k)] = dict(judge(x), ms=round(ms, 1))
+    res['delivered'] = judge(delivered(model, judge, z))
+    res['draft noise'] = {}
+    for noise in (.3, .45, .6, .75):            # how much of a draft is kept
+        model.sampler.cfg = model.cfg.replace(cond_noise=noise)
+        z = model.sampler.arrays(range(len(judge.y)), judge.y)
+        res['draft noise'][str(noise)] = judge(model.draw(z, judge.y, TRUNCATION))
     res['weights'] = dict(step=model.info.step, notes=model.info.notes.get('trained', {}))
     with atomic_write(OUT) as f: f.write_text(json.dumps(res) + '\n')
 
