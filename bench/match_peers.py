@@ -9,7 +9,7 @@ PAR: deepecho 0.8.1.
     python bench/match_peers.py score OUT     in ours; writes data/match_peers.json. It goes on with
                                               the runs of bench/match_scores.py --folder OUT
 
-Either is trained with three seeds, for about as many seconds of one core as the training of
+Either is trained with three seeds, for nearly as many seconds of one core as the training of
 bench/match_scores.py takes, which is one. DGAN draws windows of 64
 samples and is given those of the match, one at each eighth sample; PAR draws a gait of an action.
 """

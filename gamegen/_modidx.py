@@ -2676,6 +2676,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'gamegen.report.results._crawl': ('report/results.html#_crawl', 'gamegen/report/results.py'),
                                         'gamegen.report.results._creatures': ( 'report/results.html#_creatures',
                                                                                'gamegen/report/results.py'),
+                                        'gamegen.report.results._dream': ('report/results.html#_dream', 'gamegen/report/results.py'),
                                         'gamegen.report.results._frames': ('report/results.html#_frames', 'gamegen/report/results.py'),
                                         'gamegen.report.results._gap_closed': ( 'report/results.html#_gap_closed',
                                                                                 'gamegen/report/results.py'),
