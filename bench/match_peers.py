@@ -6,7 +6,7 @@ PAR: deepecho 0.8.1.
 
     python bench/match_peers.py dgan OUT      in the environment of DGAN
     python bench/match_peers.py par OUT       in that of PAR
-    python bench/match_peers.py score OUT     in ours; writes data/match_peers.json. It goes on with
+    python bench/match_peers.py score OUT     in ours; writes data/midfielder_peers.json. It goes on with
                                               the runs of bench/match_scores.py --folder OUT
 
 Either is trained with three seeds, for nearly as many seconds of one core as the training of
@@ -138,7 +138,7 @@ def score(out):
                    'core-seconds':int(np.median([v['core_seconds'] for v in mine]))}
     about = __doc__.splitlines()[0]
     record = dict(about=about, seconds=SECONDS, window=WINDOW, figures=res)
-    (DATA/'match_peers.json').write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
+    (DATA/'midfielder_peers.json').write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
 
 if __name__ == '__main__':
     torch.set_num_threads(1)

@@ -2678,6 +2678,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'gamegen/report/results.py'),
                                         'gamegen.report.results._dream': ('report/results.html#_dream', 'gamegen/report/results.py'),
                                         'gamegen.report.results._frames': ('report/results.html#_frames', 'gamegen/report/results.py'),
+                                        'gamegen.report.results._game': ('report/results.html#_game', 'gamegen/report/results.py'),
                                         'gamegen.report.results._gap_closed': ( 'report/results.html#_gap_closed',
                                                                                 'gamegen/report/results.py'),
                                         'gamegen.report.results._learned_frames': ( 'report/results.html#_learned_frames',

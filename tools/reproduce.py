@@ -71,7 +71,7 @@ PARTS = {
     'actions':Part('data/next_action.json', ('match/06_next_action',), 40, MATCH,
                    ('GAMEGEN_MATCH',), '.'),
     'simulator':Part('data/simulator.json', (), 1, MATCH),
-    'match peers':Part('data/match_peers.json', (), 35, PEERS),
+    'match peers':Part('data/midfielder_peers.json', (), 35, PEERS),
     'speed':Part('bench/peers_match.json', (), 60, PEERS),
     'clones':Part('bench/play_scores.json', (), 2000,
                   'two days of a core: bench/play_clones.py code, clone, loss, late, play'),

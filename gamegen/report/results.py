@@ -175,7 +175,7 @@ def _match_peers():
 
 @system('match peers, open', 'Football matches: peers, trained on the simulated midfielder')
 def _open_peers():
-    d = kept('match_peers.json')['figures']
+    d = kept('midfielder_peers.json')['figures']
     kinds = {k:'peer' for k in d} | {'this GAN':'ours', 'simulator, the same player':'floor',
                                      'samples of a window in any order':'baseline'}
     return d, kinds, ['AUC of windows', 'gait_auc']
@@ -267,6 +267,14 @@ def _dream():
     for k,name in (('dream', 'script'), ('real', 'real')): rows[k]['survival'] = d['survival'][name]
     kinds = dict(dream='ours', real='floor', last='floor', memoriser='baseline')
     return rows, kinds, ['wall', 'open', 'star', 'guard', 'keys', 'kid_64', 'psnr_64', 'survival']
+
+@system('game', 'The game of the bestiary: twenty games of seeds that nobody trained on')
+def _game():
+    d = kept('game_scores.json')
+    games = d['node'] | d['chromium']
+    rows = {k:{o:np.mean([g[o] for g in v]) for o in ('done', 'level')} for k,v in games.items()}
+    kinds = {k:'baseline' for k in games} | dict(clone='ours', script='floor')
+    return rows, kinds, ['done', 'level']
 
 # %% ../../nbs/report/04_results.ipynb #71104397
 @system('small things', 'Play: small things that survive an encoder')
