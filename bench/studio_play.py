@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT/'tools')]
 KEEP = ROOT/'bench'/'play_scores.json'
-STEPS = 3600        # Of a game: sixty a second
+STEPS = 1800        # Of a game: thirty a second
 
 from docs import find_engine
 from gamegen.core import atomic_write
