@@ -229,6 +229,14 @@ def _play_figures(game, runs):
     gains = {k:[(o - low)/(high - low) for o in v] for k,v in means.items()}
     return {k:{game:spread(means[k], 1), f'{game}: gain':gains[k]} for k in runs}
 
+@system('game', 'The game of the bestiary: twenty games of seeds that nobody trained on')
+def _game():
+    d = kept('game_scores.json')
+    games = d['node'] | d['chromium']
+    rows = {k:{o:np.mean([g[o] for g in v]) for o in ('done', 'level')} for k,v in games.items()}
+    kinds = {k:'baseline' for k in games} | dict(clone='ours', script='floor')
+    return rows, kinds, ['done', 'level']
+
 # %% ../../nbs/report/04_results.ipynb #d5259ee4
 @system('play', 'Play: three scenes of Doom')
 def _play():
@@ -267,14 +275,6 @@ def _dream():
     for k,name in (('dream', 'script'), ('real', 'real')): rows[k]['survival'] = d['survival'][name]
     kinds = dict(dream='ours', real='floor', last='floor', memoriser='baseline')
     return rows, kinds, ['wall', 'open', 'star', 'guard', 'keys', 'kid_64', 'psnr_64', 'survival']
-
-@system('game', 'The game of the bestiary: twenty games of seeds that nobody trained on')
-def _game():
-    d = kept('game_scores.json')
-    games = d['node'] | d['chromium']
-    rows = {k:{o:np.mean([g[o] for g in v]) for o in ('done', 'level')} for k,v in games.items()}
-    kinds = {k:'baseline' for k in games} | dict(clone='ours', script='floor')
-    return rows, kinds, ['done', 'level']
 
 # %% ../../nbs/report/04_results.ipynb #71104397
 @system('small things', 'Play: small things that survive an encoder')
