@@ -94,6 +94,9 @@ COMMANDS |= {
         'monster.motion:main', 'set a sprite of yours in motion',
         'imps/1x/trolls-3.png --motion walk,attack --out troll',
         'a sheet of it, its tables, and a puppet for DragonBones'),
+    'vary': Command(
+        'monster.vary:main', 'draw more sprites like one of yours',
+        'imps/1x/trolls-3.png -n 4 --out trolls', 'four sprites like it, in trolls/; see --hole'),
     'monsters-page': Command(
         'monster.page:main', 'draw them in your browser', '--port 0',
         'a page with sliders, until Ctrl-C'),
@@ -120,8 +123,8 @@ COMMANDS |= {
         'from the next shell on, Tab knows commands and options; zsh and fish too'),
 }
 # These draw without PyTorch from the weights that ship; and these can do nothing without it
-AROUND = ('demo', 'bench', 'completion')     # on one line of the overview
-LIGHT = ('match', 'creatures', 'frames', 'monsters', 'animate', 'bestiary', 'game')
+AROUND = ('monsters-page', 'demo', 'bench', 'completion')     # on one line of the overview
+LIGHT = ('match', 'creatures', 'frames', 'monsters', 'animate', 'vary', 'bestiary', 'game')
 TORCH = ('play', 'teach', 'monsters-page', 'bench', *(o for o in COMMANDS if o.endswith('-train')))
 
 # %% ../nbs/08_cli.ipynb #7edfdffc
@@ -377,7 +380,7 @@ def overview() -> str:
         'gamegen: football matches, creatures, frames, play, dreams, monsters for games.',
         'usage: gamegen COMMAND [options]; with --help its options, and a line to try', '',
         *(f'  {k:<17}{c.summary}' for k,c in COMMANDS.items() if k not in AROUND),
-        f"  {', '.join(AROUND)}: one of everything on a page; speeds; the Tab key", '',
+        f"  {', '.join(AROUND)}: sliders; one of all; speeds; Tab", '',
         *textwrap.wrap(notes, 80)])
 
 # %% ../nbs/08_cli.ipynb #aa64e97d

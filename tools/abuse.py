@@ -196,7 +196,7 @@ FLOATS = ('٣', '1_0', 'nan', '-inf', '9'*400)
 NEEDS = {'match-train':['good.json'], 'record':['rec', 'a,b', '--region', '0,0,64,48'],
          'frames-train':['--images', '../in/pictures'], 'play-train':['rec'], 'dream-train':['rec'],
          'dream':['--out=new.gif'],
-         'animate':['../in/creature.png']}
+         'animate':['../in/creature.png'], 'vary':['../in/creature.png']}
 # A number out of range for each option that has one
 RANGE = {
     'match':{'games':['0', '-1'], 'time':['0', '-1', '1e9'], 'strength':['-1', '2'],
@@ -217,6 +217,8 @@ RANGE = {
     'monsters':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'truncation':['-1'],
                 'max_similarity':['-1', '2'], 'colours':['0', '1', '999']},
     'animate':{'frames':['0', '1', '65'], 'seed':['-1', str(2**70)], 'strength':['-1', '9']},
+    'vary':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'change':['0', '-1', '2'],
+            'scale':['0', '-1', '99']},
     'bestiary':{'N':['0', '-1', str(10**12)], 'seed':['-1', str(2**70)], 'families':['-1', '2']},
     'game':{'seed':['-1', str(2**70)]},
     'monsters-page':{'port':['-1', '99999']}, 'bench':{'rounds':['0', '-1']},
@@ -271,6 +273,8 @@ def word_cases():
         animate=[f'../in/creature.png {o}' for o in (
             '--motion=swim', '--motion=,', '--look=up', '--kind=fish', '--out=', '--out=good',
             '--out=good.json/x', '--out=' + LONG, '--motion=' + ESCAPE)],
+        vary=[f'../in/creature.png {o}' for o in (
+            '--class=dragonflies', '--class=' + ESCAPE, '--hole=1,2', '--hole=0,0,0,0', '--hole=a,b,c,d')],
         demo=['--only=Dragons', '--only=' + ESCAPE], bench=['--only=nothing'],
         completion=['tcsh', ''])
     for command,many in lines.items():

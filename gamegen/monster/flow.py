@@ -236,13 +236,18 @@ def euler_sample(
     y, draft,    # Classes (n,) and drafts
     steps=16,    # How many
     guidance=2., # 1 for none
+    start=0.,    # Time of `z`
+    keep=None,   # `keep(z, t) -> z`, called after each step
 ) -> np.ndarray:
     "Noise walked to sprites as the flow knows them"
-    n = len(z)
-    full = partial(np.full, n, dtype=np.float32)
+    full = partial(np.full, len(z), dtype=np.float32)
+    dt = (1 - start)/steps
     for k in range(steps):
-        z = run_net(step, z, y, draft, full(k/steps), full(1/steps), full(guidance))
+        t = start + (1 - start)*k/steps
+        z = run_net(step, z, y, draft, full(t), full(dt), full(guidance))
+        if keep: z = keep(z, t + dt)
     return z
+
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0022
 ROWS = 8       # sprites that are walked at a time
