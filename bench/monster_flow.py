@@ -1,12 +1,14 @@
-"""Train and measure the flow of nbs/monster/02b_flow.ipynb on the tiles of Dungeon Crawl.
+"""Train and measure the flow of nbs/monster/02b_flow.ipynb: `python bench/monster_flow.py WHAT crawl|wesnoth`.
 
-python bench/monster_flow.py train [--steps N] goes on with the run in output/flow, where it was left.
-python bench/monster_flow.py measure WEIGHTS writes bench/monster_flow.json. One thread, so that a
-core-second is a second of work whatever else the machine does.
+train goes on with the run in output/flow-NAME, where it was left; choose WEIGHTS looks at settings of
+drawing beside half of Wesnoth's held-out families; ship WEIGHTS writes data/weights; measure WEIGHTS
+writes bench/monster_flow.json or bench/monster_flow_wesnoth.json. One thread, so that a core-second
+is a second of work whatever else the machine does.
 """
 import argparse
 import json
 import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,28 +19,31 @@ from torch.nn import functional as F
 
 from gamegen.core import atomic_write
 from gamegen.features import kid_efflite0
+from gamegen.io import WeightsInfo, part, read_tensors
 from gamegen.metrics import prdc
-from gamegen.monster.flow import (DRAFT, FlowConfig, FlowModel, few_colours, flow_model,
-                                  flow_trainer, from_flow)
+from gamegen.monster.flow import (DRAFT, DoublingDetector, FlowConfig, FlowModel, few_colours, flow_model,
+                                  flow_trainer, from_flow, like_ones)
 from gamegen.monster.projected import fair_weights
-from gamegen.monster.scores import SpriteScorer, mask_table, pixel_features, sprite_features
+from gamegen.monster.runs import monster_data
+from gamegen.monster.scores import (CopyDetector, SpriteScorer, mask_table, pixel_features,
+                                    remove_specks, sprite_features)
 from gamegen.monster.stylegan import to_premultiplied
+from gamegen.monsters import MonsterConfig, MonsterModel, generate_monsters
 from gamegen.sprite.data import bestiary, split_families
 from gamegen.sprite.dolls import composites
+from gamegen.train import checkpoints
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT/'bench'/'monster_flow.json'
+LICENCES = dict(crawl='CC0-1.0', wesnoth='GPL-2.0-or-later')
 SHARES = dict(heroes=.15, demihumanoids=.02, aberrations=.03)   # of composites in a batch
+ACTING = .25        # of a batch of Wesnoth's: frames that are not at rest
 TRUNCATION = .8
 
-def real_sprites(size=32):
-    "Crawl's sprites, their table, which are held out, and the names of classes, heroes last"
-    x,t = bestiary('crawl', size)
-    return x, t, split_families(t, .2), (*sorted(set(t.label)), 'heroes')
-
-def training_set():
-    "Sprites, classes and weights: the bestiary but for what is held out, and composites"
-    x,t,held,classes = real_sprites()
+def training_set_crawl():
+    "The bestiary but for what is held out, and composites"
+    x,t = bestiary('crawl', 32)
+    held = split_families(t, .2)
+    classes = *sorted(set(t.label)), 'heroes'
     made,about = composites()
     y = torch.tensor([classes.index(o) for o in (*t.label[~held], *about.label)])
     n = int((~held).sum())
@@ -47,14 +52,60 @@ def training_set():
     each = about.label.value_counts()
     more = torch.tensor([SHARES[o]/each[o] for o in about.label], dtype=torch.double)
     w = torch.cat([w/w.sum()*(1 - sum(SHARES.values())), more])
-    return torch.tensor(np.concatenate([x[~held], made])), y, w, classes
+    x = torch.tensor(np.concatenate([x[~held], made]))
+    return dict(x=x, y=y, weights=w), classes, (*t.file[~held], *about.file)
 
-def train(steps):
-    x,y,w,classes = training_set()
-    cfg = FlowConfig(steps=steps, schedule='flat_then_decay', classes=len(classes), labels=classes,
-                     collapse=0.)
-    t = flow_trainer(cfg, x, y, w, ROOT/'output/flow')
-    return t.train_model(partial(flow_model, t), True, 'CC0-1.0')
+def training_set_wesnoth():
+    "What the chapter trains on, and frames of the same families that attack, run or heal"
+    data = monster_data(MonsterConfig())
+    rest = data.table[~data.held]
+    x,t = bestiary('wesnoth', 64, data.classes, ('attack', 'run', 'heal'))
+    out = data.table[data.held]
+    known = ~t.group.isin(set(out.group)) & ~t.family.isin(set(out.family)) & (t.group != '')
+    t = pd.concat([rest, t[known]], ignore_index=True)
+    x = torch.cat([data.x[torch.as_tensor(~data.held)], torch.tensor(x[known])])
+    y = torch.tensor([data.classes.index(o) for o in t.label])
+    acts = torch.as_tensor(t.index >= len(rest))
+    families = torch.as_tensor(pd.factorize(t.family)[0])
+    near = like_ones(x, y, families, torch.nonzero(~acts)[:,0])
+    w = [fair_weights(families[o], y[o]) for o in (~acts, acts)]
+    w = torch.cat([o/o.sum()*k for o,k in zip(w, (1 - ACTING, ACTING))])
+    return dict(x=x, y=y, weights=w, near=near, acts=acts), data.classes, tuple(t.file)
+
+def crawl(steps):
+    data,classes,_ = training_set_crawl()
+    return FlowConfig(steps=steps, classes=len(classes), labels=classes, **RUN), data
+
+def wesnoth(steps):
+    data,classes,_ = training_set_wesnoth()
+    shape = dict(size=64, block=4, classes=len(classes), labels=classes)
+    told = dict(relatives=.4, draft_noise=1., drop=.15, mean_time=-.8, cond_noise=.5)
+    return FlowConfig(steps=steps, **shape, **told, **RUN), data
+
+RUN = dict(schedule='flat_then_decay', collapse=0.)
+
+def begin_with_crawl(net):
+    "Take the weights that fit: all but those of pixels and classes"
+    now = net.state_dict()
+    then = part(read_tensors(ROOT/'data/weights/monsters-crawl.safetensors', 'weights')[0], 'net.')
+    fits = {k:v.float() for k,v in then.items() if v.shape == now[k].shape}
+    net.load_state_dict(now | fits)
+    return f'{len(fits)} of {len(now)} tensors of Crawl'
+
+def train(which, steps, fresh):
+    cfg,data = globals()[which](steps)
+    t = flow_trainer(cfg, **data, folder=ROOT/f'output/flow-{which}', after_round=[keep_round])
+    if which == 'wesnoth' and not fresh and not checkpoints(t.folder):
+        print(begin_with_crawl(t.nets.gen))
+        t.nets.avg('gen').load_state_dict(t.nets.gen.state_dict())
+    print(len(data['x']), 'sprites')
+    return t.train_model(partial(flow_model, t), True, LICENCES[which])
+
+def keep_round(t):
+    "Keep what a round ends with, every 500 batches"
+    if t.nets.it%500: return
+    info = WeightsInfo('monsters-flow', {}, t.nets.it, t.cfg.seed, t.data_digest, 'LicenseRef-private', {})
+    flow_model(t, t.nets.copied(), info).save(t.folder/f'step-{t.nets.it:05d}.safetensors')
 
 # --- measures
 
@@ -77,22 +128,41 @@ def sliced_wasserstein(a, b):
         res.append(round((ends[0] - ends[1]).abs().mean().item(), 4))
     return res
 
-def double(x): return np.asarray(x).repeat(2, 2).repeat(2, 3)
+def doubled(x):
+    "Sprites of 64 by 64, as `bestiary` enlarges smaller ones"
+    k = 64//x.shape[-1]
+    return torch.as_tensor(np.asarray(x).repeat(k, 2).repeat(k, 3))
+
+def real_crawl():
+    x,t = bestiary('crawl', 32)
+    classes = tuple(sorted(set(t.label)))
+    y = np.array([classes.index(o) for o in t.label])
+    return x, y, split_families(t, .2), classes, t
+
+def real_wesnoth():
+    d = monster_data(MonsterConfig())
+    return d.x.numpy(), d.y.numpy(), d.held, d.classes, d.table
 
 class Judge:
-    "Scores sprites of 32 by 32, doubled as `bestiary` doubles them, beside held-out ones"
-    def __init__(self):
-        self.x,self.table,self.held,self.classes = real_sprites()
-        y = np.array([self.classes.index(o) for o in self.table.label])
-        self.scorer = SpriteScorer(torch.tensor(double(self.x)), y, self.held, self.classes[:-1])
-        self.y = self.scorer.labels(200, 8)
-        self.train_x,self.train_y = self.x[~self.held],y[~self.held]
-    def __call__(self, x):
-        figures,_ = self.scorer.measure(torch.tensor(double(x)), self.y)
+    "Scores sprites beside held-out ones; settings are chosen on every other family of them"
+    def __init__(self, which, half=None):
+        x,y,held,self.classes,self.table = globals()[f'real_{which}']()
+        feats = cached_features(which, x)
+        used = np.ones(len(x), bool)
+        if half is not None:
+            groups = pd.factorize(self.table.group.where(held))[0]
+            used = ~held | (groups%2 == half)
+        self.x,self.true,self.held,self.feats = x[used],y[used],held[used],feats[used]
+        self.table = self.table[used].reset_index(drop=True)
+        self.scorer = SpriteScorer(doubled(self.x), self.true, self.held, self.classes, self.feats)
+        n = 200 if which == 'crawl' or half == 0 else 400
+        self.y = self.scorer.labels(n, 8 if n == 200 else 12)
+    def __call__(self, x, by_class=False):
+        figures,classes = self.scorer.measure(doubled(x), self.y)
         figures = {k:round(float(v), 4) for k,v in figures.items()}
         figures['patches'] = sliced_wasserstein(self.x[self.held], x)
         figures['colours'] = max(len(np.unique(o[:3, o[3] > 0], axis=1).T) for o in x)
-        return figures
+        return (figures, classes) if by_class else figures
     def floor(self):
         "Half of what was trained on, beside what is held out"
         f = self.scorer.floor(self.y)
@@ -103,28 +173,66 @@ class Judge:
         return dict(figures, patches=sliced_wasserstein(self.x[self.held], real))
     def memoriser(self):
         "Training sprites of the classes"
-        rows = [np.flatnonzero(self.train_y == c) for c in self.y]
-        return self.train_x[[o[i%len(o)] for i,o in enumerate(rows)]]
+        train_x,train_y = self.x[~self.held],self.true[~self.held]
+        rows = [np.flatnonzero(train_y == c) for c in self.y]
+        return train_x[[o[i%len(o)] for i,o in enumerate(rows)]]
+    def latents(self, model, draw=0):
+        return model.sampler.arrays(np.arange(len(self.y)) + 1000*draw, self.y)
+
+def cached_features(which, x):
+    path = ROOT/f'output/features-{which}.npy'
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, sprite_features(doubled(x)))
+    return np.load(path)
 
 def delivered(model, judge, z, tries=8):
     "Sprites as `gamegen monsters` writes them: redrawn if nearer to a training sprite than .02 of held-out ones are"
-    x = model.draw(z, judge.y, TRUNCATION)
+    x = remove_specks(model.draw(z, judge.y, TRUNCATION))
     for k in range(1, tries):
         again = np.flatnonzero(model.copies.certificate(x).percentile.to_numpy() < .02)
         if not len(again): break
         fresh = model.sampler.arrays(again + 10_000*k, judge.y[again])
-        x[again] = model.draw(fresh, judge.y[again], TRUNCATION)
+        x[again] = remove_specks(model.draw(fresh, judge.y[again], TRUNCATION))
     return x
 
-def measure(weights):
-    judge = Judge()
+def different(f, far):
+    "How many of these can be picked so that all are farther from each other than `far`"
+    picked = []
+    for row in f:
+        if all(np.linalg.norm(row - o) > far for o in picked): picked.append(row)
+    return len(picked)
+
+def variety(model, judge):
+    "By class: families, and how many of 32 draws differ as families do (above the 10th percentile of their distances)"
+    rows = {}
+    for c,name in enumerate(judge.classes):
+        own = np.flatnonzero(judge.true == c)
+        first = own[np.unique(judge.table.family.to_numpy()[own], return_index=True)[1]]
+        f = judge.feats[first]
+        d = np.linalg.norm(f[:,None] - f, axis=2)[np.triu_indices(len(first), 1)]
+        made = generate_monsters(32, name, seed=0, certify=False, model=model).sprites
+        rows[name] = dict(families=len(first), different=different(sprite_features(doubled(made)), np.quantile(d, .1)))
+    return rows
+
+def choose(weights):
+    "Figures of the first half of the held-out families, by noise on drafts and by size of the noise"
+    judge = Judge('wesnoth', 0)
+    model = FlowModel.load(weights)
+    cfg = model.cfg
+    res = {}
+    for noise,heat in ((.3, .75), (.5, .75), (.7, .75), (1., .75), (.5, .9)):
+        model.cfg = model.sampler.cfg = cfg.replace(cond_noise=noise, temperature=heat)
+        res[f'{noise} {heat}'] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
+        print(noise, heat, res[f'{noise} {heat}'], flush=True)
+    return res
+
+def measure_crawl(weights):
+    judge = Judge('crawl')
     model = FlowModel.load(weights)
     res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()), steps={})
-    z = model.sampler.arrays(range(len(judge.y)), judge.y)
-    side = model.cfg.size//DRAFT
-    drafts = torch.tensor(z[:,model.cfg.latent:]).view(-1, 4, side, side)
-    large = few_colours(from_flow(F.interpolate(drafts, scale_factor=float(DRAFT)).numpy()))
-    res['drafts enlarged'] = judge(large)
+    z = judge.latents(model)
+    res['drafts enlarged'] = judge(enlarged_drafts(model, z))
     for k in (1, 4, 12):
         model.steps = k
         t = time.process_time()
@@ -135,17 +243,76 @@ def measure(weights):
     res['draft noise'] = {}
     for noise in (.3, .45, .6, .75):            # how much of a draft is kept
         model.sampler.cfg = model.cfg.replace(cond_noise=noise)
-        z = model.sampler.arrays(range(len(judge.y)), judge.y)
-        res['draft noise'][str(noise)] = judge(model.draw(z, judge.y, TRUNCATION))
-    res['weights'] = dict(step=model.info.step, notes=model.info.notes.get('trained', {}))
-    with atomic_write(OUT) as f: f.write_text(json.dumps(res) + '\n')
+        res['draft noise'][str(noise)] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
+    return dict(res, weights=dict(step=model.info.step, notes=model.info.notes.get('trained', {})))
+
+def enlarged_drafts(model, z):
+    drafts = torch.tensor(z[:,model.cfg.latent:]).view(-1, 4, DRAFT, DRAFT)
+    k = model.cfg.size/DRAFT
+    return few_colours(from_flow(F.interpolate(drafts, scale_factor=k).numpy()))
+
+def measure_wesnoth(weights):
+    judge = Judge('wesnoth')
+    unseen = Judge('wesnoth', 1)       # families by which no setting was chosen
+    unseen.y = judge.y
+    model = FlowModel.load(weights)
+    gan = MonsterModel.bundled()
+    z = [judge.latents(model, k) for k in range(3)]
+    t = time.process_time()
+    drawn = [model.draw(o, judge.y, TRUNCATION) for o in z]
+    ms = (time.process_time() - t)/len(judge.y)/3*1000
+    rows = {'memoriser':[judge.memoriser()], 'drafts enlarged':[enlarged_drafts(model, z[0])], 'flow':drawn}
+    rows['delivered'] = [delivered(model, judge, z[0])]
+    rows['GAN'] = [gan.draw(judge.latents(gan, k), judge.y) for k in range(3)]
+    np.savez_compressed(ROOT/'output/flow-wesnoth/drawn.npz', **{k:o[0] for k,o in rows.items()})
+    res = {'floor':[judge.floor()]} | {k:[judge(o) for o in v] for k,v in rows.items()}
+    half = {'floor':unseen.floor()} | {k:unseen(rows[k][0]) for k in ('flow', 'delivered', 'GAN')}
+    classes = {k:by_class(judge, o, rows[k][0]) for k,o in dict(flow=model, GAN=gan).items()}
+    trained = dict(step=model.info.step, notes=model.info.notes.get('trained', {}))
+    return dict(rows=res, unseen=half, classes=classes, ms=round(ms, 1), weights=trained)
+
+def by_class(judge, model, x):
+    "Known and different of each class, beside the floor of the one and the families of the other"
+    _,t = judge.scorer.measure(doubled(x), judge.y)
+    t = t[['held', 'known', 'known_floor']].assign(**pd.DataFrame(variety(model, judge)).T)
+    t['sprites'] = [int((judge.true == c).sum()) for c in range(len(judge.classes))]
+    return t.astype(float).round(4).to_dict('index')
+
+def write(which, figures):
+    path = ROOT/f'bench/monster_flow{"" if which == "crawl" else "_wesnoth"}.json'
+    before = json.loads(path.read_text()) if path.exists() and which == 'wesnoth' else {}
+    with atomic_write(path) as f: f.write_text(json.dumps(before | figures) + '\n')
+
+def ship(which, weights, cond_noise, temperature):
+    "Weights of a round as they ship: with settings for drawing, and with what tells a copy"
+    m = FlowModel.load(weights)
+    data,_,names = globals()[f'training_set_{which}']()
+    judge = Judge(which)
+    made = data['x']
+    held = np.r_[np.zeros(len(made), bool), np.ones(judge.held.sum(), bool)]
+    x = doubled(np.concatenate([made, judge.x[judge.held]]))
+    copies = CopyDetector.fit(sprite_features(x), pixel_features(x), held)
+    m.cfg = m.sampler.cfg = m.cfg.replace(cond_noise=cond_noise, temperature=temperature)
+    m.info.config.update(asdict(m.cfg))
+    m.info.notes['names'] = list(names)
+    m.info = replace(m.info, licence=LICENCES[which])
+    copies.__class__ = DoublingDetector
+    m.copies = copies
+    m.save(ROOT/f'data/weights/monsters-{which}.safetensors')
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('what', choices=('train', 'measure'))
+    p.add_argument('what', choices=('train', 'choose', 'ship', 'measure'))
+    p.add_argument('bestiary', choices=tuple(LICENCES))
     p.add_argument('weights', nargs='?')
-    p.add_argument('--steps', type=int, default=10_000)
+    p.add_argument('--steps', type=int, default=5_000)
+    p.add_argument('--fresh', action='store_true', help='begin with nothing')
+    p.add_argument('--noise', type=float, default=.5)
+    p.add_argument('--temperature', type=float, default=.75)
     args = p.parse_args()
     torch.set_num_threads(1)
-    if args.what == 'train': train(args.steps)
-    else: measure(args.weights)
+    if args.what == 'train': train(args.bestiary, args.steps, args.fresh)
+    if args.what == 'ship': ship(args.bestiary, args.weights, args.noise, args.temperature)
+    if args.what == 'choose': write('wesnoth', dict(chosen=choose(args.weights)))
+    if args.what == 'measure':
+        write(args.bestiary, globals()[f'measure_{args.bestiary}'](args.weights))

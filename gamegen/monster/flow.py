@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MIX', 'DRAFT', 'N_TOLD', 'ROWS', 'GUIDE', 'signed_colours', 'mix', 'from_flow', 'few_colours', 'FlowConfig',
            'ConditionEmbedding', 'FlowNet', 'draft_of', 'draft_sampler', 'turn_hue', 'shift', 'augment_conditioned',
-           'FlowStep', 'euler_sample', 'DoublingDetector', 'FlowModel', 'flow_step', 'flow_trainer', 'flow_model']
+           'FlowStep', 'euler_sample', 'DoublingDetector', 'FlowModel', 'like_ones', 'DraftLoader', 'flow_step',
+           'flow_trainer', 'flow_model']
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0002
 import math
@@ -19,6 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 
+from ..batches import numbered_generator
 from ..core import WeightsError, bundled, fixed_rng, opt
 from ..flow import FlowBlock, Muon, begin_at_zero, flow_loss, velocity
 from ..io import Graph, SavedModel, WeightsInfo, fill, part, prefixed, read_graphs
@@ -75,7 +77,7 @@ def few_colours(
     return x
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a000d
-DRAFT = 4      # pixels across that become one of a draft
+DRAFT = 8      # pixels across and down a draft
 _model = partial(opt, section='model')
 _training = partial(opt, section='training')
 
@@ -93,6 +95,7 @@ class FlowConfig(TrainConfig, steps=10_000, every=250, bs=32, lr=.02):
     sd_time:float = _training(1.1, 'Their standard deviation', lo=0., hi=4.)
     drop:float = _training(.1, 'Chance to be told neither class nor draft', lo=0., hi=1.)
     draft_noise:float = _training(.5, 'Noise on drafts, at most', lo=0., hi=4.)
+    relatives:float = _training(0., 'Chance that a draft is of another sprite', lo=0., hi=1.)
     temperature:float = _model(.75, 'Size of the noise that a walk begins with', lo=0., hi=2.)
     cond_noise:float = _model(.3, 'Noise on the draft of a training sprite, when drawing', lo=0., hi=4.)
     adam_lr:float = _training(1e-3, 'Learning rate of what Muon does not train', lo=0., hi=1.)
@@ -100,7 +103,7 @@ class FlowConfig(TrainConfig, steps=10_000, every=250, bs=32, lr=.02):
     @property
     def latent(self): return 4*self.size**2                       # numbers of noise for one sprite
     @property
-    def cond_features(self): return 4*(self.size//DRAFT)**2       # numbers of a draft
+    def cond_features(self): return 4*DRAFT**2                    # numbers of a draft
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a000f
 N_TOLD = 6    # numbers that tell what was done to a sprite
@@ -129,6 +132,7 @@ class FlowNet(nn.Module):
         super().__init__()
         ws = [cfg.width, 2*cfg.width, 4*cfg.width]
         self.block = cfg.block
+        self.enlarge = float(cfg.size//DRAFT)
         c = 4*cfg.block**2
         self.told = ConditionEmbedding(cfg)
         self.stem = nn.Conv2d(2*c, ws[0], 3, padding=1)
@@ -142,7 +146,7 @@ class FlowNet(nn.Module):
         begin_at_zero(self.out)
     def forward(self, z, t, y, told, draft):
         e = self.told(t, y, told)
-        large = F.interpolate(draft, scale_factor=float(DRAFT), mode='nearest')
+        large = F.interpolate(draft, scale_factor=self.enlarge, mode='nearest')
         x = self.stem(F.pixel_unshuffle(torch.cat([z, large], 1), self.block))
         skips = []
         for block,shrink in zip(self.down, self.shrink):
@@ -159,8 +163,8 @@ class FlowNet(nn.Module):
 def draft_of(
     x, # Sprites as the flow knows them
 ):
-    "A quarter as large, by means"
-    return F.avg_pool2d(x, DRAFT)
+    "8 by 8, by means"
+    return F.avg_pool2d(x, x.shape[-1]//DRAFT)
 
 def draft_sampler(
     cfg:FlowConfig,
@@ -196,23 +200,25 @@ def shift(
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0018
 def augment_conditioned(
-    x,      # Colour in [-a,a] and alpha in [-1,1]
+    *xs,    # Batches of colour in [-a,a] and alpha in [-1,1], of which each is changed alike
     g=None, # A `torch.Generator`
 ) -> tuple:
     "Some sprites mirrored, moved and tinted, and what was done to each `(n,6)` (arXiv 2206.00364)"
-    n = len(x)
+    n = len(xs[0])
     told = torch.zeros(n, N_TOLD)
     mirrored = torch.rand(n, generator=g) < .4
     moved = torch.rand(n, generator=g) < .5
     by = torch.randint(-3, 4, (n, 2), generator=g)*moved[:,None]
     tinted = torch.rand(n, generator=g) < .35
     angle = torch.rand(n, generator=g)*2*math.pi*tinted
-    x = torch.where(mirrored[:,None,None,None], x.flip(3), x)
     told[:,0] = mirrored.float()
     told[:,1:3] = by/3
     told[:,3] = 1 - angle.cos()
     told[:,4] = angle.sin()
-    return turn_hue(shift(x, by), angle), told
+    def changed(x):
+        x = torch.where(mirrored[:,None,None,None], x.flip(3), x)
+        return turn_hue(shift(x, by), angle)
+    return *map(changed, xs), told
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a001f
 class FlowStep(nn.Module):
@@ -254,9 +260,11 @@ ROWS = 8       # sprites that are walked at a time
 GUIDE = 5.     # guidance is 1 + 5(1 - truncation)
 
 class DoublingDetector(CopyDetector):
-    "A `CopyDetector` for sprites of half the size"
+    "A `CopyDetector` that looks at smaller sprites as if they were doubled to 64 by 64"
     def certificate(self, x, names=None, nets=None):
-        return super().certificate(np.asarray(x).repeat(2, 2).repeat(2, 3), names, nets)
+        x = np.asarray(x)
+        k = 64//x.shape[-1]
+        return super().certificate(x.repeat(k, 2).repeat(k, 3), names, nets)
 
 def _certifying():
     "The graphs that look for copies, which both bestiaries share"
@@ -316,7 +324,7 @@ def draw(self:FlowModel,
     rows = np.arange(-(-n//ROWS)*ROWS)%n        # the last block is filled up
     z = np.asarray(z, np.float32)[rows]
     noise,draft = (o.reshape(len(z), 4, k, k) for o,k in
-                   zip(np.split(z, [self.cfg.latent], 1), (side, side//DRAFT)))
+                   zip(np.split(z, [self.cfg.latent], 1), (side, DRAFT)))
     y = np.asarray(y, np.int64)[rows]
     noise = self.cfg.temperature*noise
     blocks = [euler_sample(self.nets['step'], *(o[i:i+ROWS] for o in (noise, y, draft)), self.steps,
@@ -328,39 +336,75 @@ def graphs(self:FlowModel):
     "The network that a drawing goes through, for `gamegen.io.write_graphs`"
     side = self.cfg.size
     inputs = dict(z=torch.randn(2, 4, side, side), y=torch.zeros(2, dtype=torch.long))
-    inputs['draft'] = torch.randn(2, 4, side//DRAFT, side//DRAFT)
+    inputs['draft'] = torch.randn(2, 4, DRAFT, DRAFT)
     inputs |= {o:torch.full((2,), .5) for o in ('t', 'dt', 'guidance')}
     return dict(step=Graph(self.nets['step'], inputs))
 
+# %% ../../nbs/monster/02b_flow.ipynb #862a0032
+def like_ones(
+    x, y,     # Sprites, bytes, and their classes
+    families, # Of each
+    rows,     # Which of them may be chosen
+    k=6,      # How many for each
+) -> torch.Tensor:
+    "The rows of sprites of the same class and of other families whose drafts are nearest (n,k)"
+    drafts = draft_of(mix(signed_colours(x))).flatten(1)
+    far = torch.cdist(drafts, drafts[rows])
+    families = torch.as_tensor(families)
+    no = (y[:,None] != y[rows]) | (families[:,None] == families[rows])
+    d,i = far.masked_fill(no, torch.inf).topk(k, largest=False)
+    return torch.where(d < torch.inf, rows[i], torch.arange(len(x))[:,None])
+
+class DraftLoader(WeightedLoader):
+    "Batches of sprites with the sprite whose draft each gets: its own, or by chance one like it"
+    relatives = 0.
+    def batch(self, i, rank=0, world=1):
+        x,y,near,acts = super().batch(i, rank, world)
+        rows = self.rows(i, rank, world)
+        g = numbered_generator(self.seed + 1, i)
+        column = torch.randint(near.shape[1], (len(x), 1), generator=g)
+        other = near.gather(1, column)[:,0]
+        own = torch.rand(len(x), generator=g) >= self.relatives
+        return x, y, self.tensors[0][torch.where(own, rows, other)], acts
+
+
 # %% ../../nbs/monster/02b_flow.ipynb #862a0027
 def flow_step(nets, batch, cfg) -> dict:
-    "The loss of a batch of sprites (bytes) and classes"
-    x,told = augment_conditioned(signed_colours(batch[0].cpu()))
+    "The loss of a batch: sprites (bytes), classes, whose drafts they get, and which of them act"
+    x,y,other,acts = (o.cpu() for o in batch)
+    x,other,told = augment_conditioned(signed_colours(x), signed_colours(other))
+    told[:,5] = acts
     x = mix(x)
     n = len(x)
     untold = torch.rand(n) < cfg.drop
-    y = torch.where(untold, cfg.classes, batch[1].cpu())
-    draft = draft_of(x)
+    y = torch.where(untold, cfg.classes, y)
+    draft = draft_of(mix(other))
     draft = draft + cfg.draft_noise*torch.rand(n, 1, 1, 1)*torch.randn_like(draft)
     draft = draft*~untold[:,None,None,None]
     t = torch.sigmoid(cfg.mean_time + cfg.sd_time*torch.randn(n))
     sent = (o.to(batch[0].device) for o in (x, t, torch.randn_like(x), y, told, draft))
     return dict(loss=flow_loss(nets.gen, *sent))
 
+# %% ../../nbs/monster/02b_flow.ipynb #862a0035
 def flow_trainer(
     cfg:FlowConfig,
     x, y,        # Sprites, bytes (n,4,size,size), and their classes
     weights,     # How often each is drawn
     folder=None, # Where checkpoints go
+    near=None,   # Rows of sprites that are like each (n,k), whose drafts it may get
+    acts=None,   # Which of them are not at rest; these give no drafts when drawing
     **kw,        # More for the `Trainer`
 ):
     "A Trainer of the flow"
     from gamegen.learner import Trainer
     with fixed_rng(cfg.seed): net = FlowNet(cfg).to(memory_format=torch.channels_last)
-    loader = WeightedLoader(x, y, weights=weights, bs=cfg.bs, seed=cfg.seed)
+    near = torch.arange(len(x))[:,None] if near is None else near
+    acts = torch.zeros(len(x), dtype=torch.bool) if acts is None else acts
+    loader = DraftLoader(x, y, near, acts, weights=weights, bs=cfg.bs, seed=cfg.seed)
+    loader.relatives = cfg.relatives
     t = Trainer(dict(gen=net), dict(gen=flow_step), loader, cfg, folder,
                 opt_func=partial(Muon, adam_lr=cfg.adam_lr), **kw)
-    t.sampler = draft_sampler(cfg, x, y)
+    t.sampler = draft_sampler(cfg, x[~acts], y[~acts])
     return t
 
 def flow_model(

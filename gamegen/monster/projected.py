@@ -110,11 +110,13 @@ class WeightedLoader(TensorLoader):
     def __init__(self, *tensors, weights, bs, seed=0):
         super().__init__(*tensors, bs=bs, seed=seed)
         self.weights = weights
-    def batch(self, i, rank=0, world=1):
+    def rows(self, i, rank=0, world=1):
         g = numbered_generator(self.seed, i)
-        idx = torch.multinomial(self.weights, self.bs, generator=g)
         n = self.bs//world
-        return tuple(t[idx[rank*n:(rank + 1)*n]] for t in self.tensors)
+        return torch.multinomial(self.weights, self.bs, generator=g)[rank*n:(rank + 1)*n]
+    def batch(self, i, rank=0, world=1):
+        idx = self.rows(i, rank, world)
+        return tuple(t[idx] for t in self.tensors)
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0011
 GENTLE = ('pixels', 'scale', 'brightness', 'hue')   # what the augmentation changes
