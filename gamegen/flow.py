@@ -75,10 +75,14 @@ def orthogonalise(
     tall = m.shape[1] > m.shape[2]
     x = m.mT if tall else m
     x = x/(x.flatten(1).norm(dim=1)[:,None,None] + 1e-8)
+    a = x @ x.mT                  # small, and all that the iteration looks at
+    one = torch.eye(a.shape[1], dtype=a.dtype, device=a.device)
+    p = one
     for _ in range(steps):
-        a = x @ x.mT
-        x = 3.4445*x + (2.0315*(a @ a) - 4.7750*a) @ x
-    return x.mT if tall else x
+        q = 3.4445*one - 4.7750*a + 2.0315*(a @ a)
+        p = q @ p
+        a = q @ a @ q
+    return (p @ x).mT if tall else p @ x
 
 class Muon(torch.optim.Optimizer):
     "Orthogonal steps for the kernels inside a network, Adam for the rest"

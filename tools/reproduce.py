@@ -55,7 +55,9 @@ PARTS = {
     'monsters':Part('bench/monster_peers.json',
                     tuple(f'bench/monster_peers.py {o}' for o in RACERS), 90),
     'flow':Part('bench/monster_flow.json',
-                ('bench/monster_flow.py measure data/weights/monsters-crawl.safetensors',), 3),
+                ('bench/monster_flow.py measure crawl data/weights/monsters-crawl.safetensors',), 3),
+    'flow, Wesnoth':Part('bench/monster_flow_wesnoth.json', (), 60,
+                         'bench/monster_flow.py train, choose and measure wesnoth, whose weights do not ship'),
     'dream':Part('data/dream_scores.json', ('bench/dream.py measure',), 10,
                  note='measures the weights that ship. Their run was changed on its way: steps raised '
                       '(3,000, 5,400, 6,600, 7,400); rare events .3 of a batch from step 2,900, .1 '
