@@ -217,17 +217,17 @@ def variety(model, judge):
     return rows
 
 def choose(weights):
-    "Figures of the first half of the held-out families, by size of the noise and noise on drafts"
+    "Figures of the first half of the held-out families, by size of the noise; beside floors and the GAN"
     judge = Judge('wesnoth', 0)
     model = FlowModel.load(weights)
-    cfg = model.cfg
-    res = {}
-    for heat,noise in ((.75, .3), (.5, .3), (.5, .6)):
-        model.cfg = model.sampler.cfg = cfg.replace(cond_noise=noise, temperature=heat)
-        made = model.draw(judge.latents(model), judge.y, TRUNCATION)
-        res[f'temperature {heat}, noise {noise}'] = judge(made)
-        print(res, flush=True)
-    return res
+    gan = MonsterModel.bundled()
+    res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()))
+    res['drafts enlarged'] = judge(enlarged_drafts(model, judge.latents(model)))
+    res['GAN that ships'] = judge(gan.draw(judge.latents(gan), judge.y))
+    for heat in (.75, .5):
+        model.cfg = model.cfg.replace(temperature=heat)
+        res[f'flow, noise of {heat}'] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
+    return dict(step=model.info.step, rows=res)
 
 def measure_crawl(weights):
     judge = Judge('crawl')
