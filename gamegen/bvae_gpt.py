@@ -24,6 +24,7 @@ from .batches import TensorLoader, noise
 from .core import ConfigError, DataError, fixed_rng, opt
 from .io import SavedModel, WeightsInfo, digest, fill, part, prefixed
 from .play.games import Demonstration
+from .play.planner import Planner
 from .play.slots import Slots, heatmap_loss, heatmaps, salience, slot_loss
 from .train import Run, TrainConfig
 
@@ -289,7 +290,7 @@ class PolicyConfig(TrainConfig, steps=2000, every=200, bs=16, lr=2e-3, ema=.99, 
     change_weight:float = _training(2., 'Weight of frames at which keys change', lo=1.)
     lag:int = _training(0, 'Frames from what is seen to the key that answers it', lo=0, hi=60)
     obs:str = _model('latent', 'What the player sees',
-                     choices=('latent', 'latent+slots', 'frames', 'one frame'))
+                     choices=('latent', 'latent+slots', 'frames', 'one frame', 'cells'))
     size:int = _model(64, 'Pixels of a frame across and down, where seen', choices=(64, 128))
     channels:int = _model(1, '3 to see frames in colour, 1 for grey', choices=(1, 3))
     width:int = _model(128, 'Numbers that stand for a moment', lo=8, hi=4096)
@@ -431,6 +432,8 @@ class Policy(nn.Module):
         code:FrameCode=None, # Encoder, where codes are seen
     ):
         super().__init__()
+        if cfg.obs == 'cells':
+            raise ConfigError("obs: 'cells' learns from labels of cells: see gamegen.play.planner")
         w = cfg.width
         memory = cfg.obs != 'one frame'
         self.register_buffer('actions', torch.as_tensor(actions, dtype=torch.float32))
@@ -545,6 +548,7 @@ def observe(
 ):
     "What a player sees of frames"
     if cfg.obs == 'one frame': return to_size(frames, cfg.size, cfg.channels)
+    if cfg.obs == 'cells': return torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     if cfg.obs == 'frames':
         return torch.cat([to_size(o, cfg.size, cfg.channels) for o in (frames, prev)], 1)
     if code is None: raise ConfigError(f'obs: {cfg.obs!r} needs an encoder')
@@ -652,7 +656,9 @@ class Player(SavedModel):
         if saved := info.notes['code']:
             code_cfg = VAEConfig.from_dict(saved, where='code')
             code = FrameCode.build(code_cfg, part(tensors, 'code.'), None)
-        net = Policy(cfg, tensors['policy.actions'], code)
+        actions = tensors['policy.actions']
+        if cfg.obs == 'cells': net = Planner(cfg, actions, info.notes['grid'])
+        else: net = Policy(cfg, actions, code)
         fill(net, part(tensors, 'policy.'))
         return cls(net, cfg, info.notes['keys'], code, info)
 
@@ -701,9 +707,10 @@ def clone_trainer(
     if start: actions,which = start.net.actions,action_numbers(play.held, start.net.actions)
     else: actions,which = joint_actions(play.held)
     by_code = cfg.obs.startswith('latent')
-    with fixed_rng(cfg.seed): net = Policy(cfg, actions, code if by_code else None)
-    if start: net.load_state_dict(start.net.state_dict())
-    elif by_code: net.encoder.fit(play.obs)
+    if start: net = copy.deepcopy(start.net).requires_grad_(True)
+    else:
+        with fixed_rng(cfg.seed): net = Policy(cfg, actions, code if by_code else None)
+        if by_code: net.encoder.fit(play.obs)
     def score(nets):
         player = Player(copy.deepcopy(nets.avg('policy')), cfg, play.keys)
         return 1 - action_report(player, test)['accuracy']

@@ -249,7 +249,8 @@ def train_main(
 ):
     "Learn to play from your own recordings"
     check_range('steps', steps, 1, 10**9)
-    cfg = PolicyConfig(obs=see, steps=steps, every=min(100, steps), seed=pick_seed(seed), lag=lag)
+    cfg = PolicyConfig(obs=see, steps=steps, every=min(100, steps), seed=pick_seed(seed), lag=lag,
+                       bf16=True)
     where = recordings if len(recordings) > 1 else recordings[0]
     run,report = learn_recordings(where, out, cfg, resume, force, progress=True)
     if run.exit_code: raise SystemExit(run.exit_code)
