@@ -1,6 +1,6 @@
 """A game that nobody here wrote, learned and played on the screen by the commands that ship.
 
-python bench/play_dino.py chain FOLDER    record five minutes of a teacher, learn, teach three rounds
+python bench/play_dino.py chain FOLDER    record five minutes of a teacher, learn, teach two rounds
 python bench/play_dino.py play FOLDER     games of random keys, a steady beat, the teacher and both clones
 
 The game is react-chrome-dino (npm, MIT; Chromium's runner in it is under a BSD licence), fetched by
@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 KEEP = ROOT/'bench'/'play_scores.json'
 
-from gamegen.core import DataError, atomic_write
+from gamegen.core import atomic_write
 from gamegen.io import file_sha256
-from gamegen.play.screen import ScreenGame, _desk, browser_game, find_window, virtual_screen
+from gamegen.play.screen import ScreenGame, browser_game, virtual_screen
 from gamegen.studio import _by_npm, _cache
 
 PACKAGES = (
@@ -77,11 +76,13 @@ function tell() {
   const g = r()
   if (g && g.tRex) {
     const o = g.horizon && g.horizon.obstacles.find(o => o.xPos + o.width > g.tRex.xPos)
-    const score = g.distanceMeter.getActualDistance(Math.ceil(g.distanceRan)), over = g.crashed || g.runningTime > MOST*1000
+    const score = g.distanceMeter.getActualDistance(Math.ceil(g.distanceRan))
+    const over = g.crashed || g.runningTime > MOST*1000
     if (over && !ended) { ended = clock(); done.push(score); if (!g.crashed) g.gameOver() }
     if (ended && clock() - ended > 54*EVERY) { ended = 0; g.restart() }
-    const s = {n: done.length, last: done.slice(-1)[0] || 0, x: o ? Math.round(o.xPos - g.tRex.xPos - 44) : 999, w: o ? o.width : 0,
-      v: +g.currentSpeed.toFixed(2), y: Math.round(g.tRex.groundYPos - g.tRex.yPos), on: g.activated ? 1 : 0, over: ended ? 1 : 0}
+    const s = {n: done.length, last: done.slice(-1)[0] || 0, over: ended ? 1 : 0, on: g.activated ? 1 : 0,
+      x: o ? Math.round(o.xPos - g.tRex.xPos - 44) : 999, w: o ? o.width : 0,
+      v: +g.currentSpeed.toFixed(2), y: Math.round(g.tRex.groundYPos - g.tRex.yPos)}
     document.title = 'Dino score=' + score + ' ' + JSON.stringify(s)
   }
   frame(tell)
@@ -98,7 +99,8 @@ def fetch_game():
         path = _cache()/f'{name}-{version}.tgz'
         if not path.exists(): _by_npm(path, f'{name}@{version}')
         if file_sha256(path) != sha: sys.exit(f'{path}: its SHA-256 is not {sha}')
-        with tarfile.open(path) as t: (home/f'{name}.js').write_bytes(t.extractfile(f'package/{inside}').read())
+        with tarfile.open(path) as t: code = t.extractfile(f'package/{inside}').read()
+        (home/f'{name}.js').write_bytes(code)
     (home/'index.html').write_text(PAGE.replace('MOST', str(MOST)))
     return home/'index.html'
 
@@ -206,11 +208,12 @@ class Corrector:
         self.last = s['y']
         return (['f8'] + [KEY]*up) if self.mine else []
 
-def teach(folder, pace, rounds=3, seconds=60):
+def teach(folder, pace, rounds=2, seconds=60):
     "Rounds in which the clone plays and the teacher corrects it"
     with dino(pace) as g:
-        p = command('teach', '--window', TITLE, '--model', folder/'player.safetensors',
-                    '--out', folder/'taught.safetensors', '--rounds', rounds, '--seconds', seconds)
+        paths = '--model', folder/'player.safetensors', '--out', folder/'taught.safetensors'
+        p = command('teach', '--window', TITLE, *paths, '--rounds', rounds, '--seconds', seconds,
+                    '--steps', 60, '--force')
         player = Corrector()
         with ScreenGame([KEY, 'f8'], TITLE, stop='f12', limit=36_000) as hand:
             while p.poll() is None:
@@ -223,12 +226,16 @@ def clone_games(path, n, pace, film=None):
     "Games of a clone, by gamegen play"
     with dino(pace) as g:
         more = ['--output', film] if film else []
-        first = state(g.title)['n']
+        p = command('play', '--game', 'dino', '--window', TITLE, '--model', path, '--seconds', 36_000,
+                    *more)
+        while p.poll() is None and not state(g.title)['y']: time.sleep(.05)
+        first = state(g.title)['n'] + 1         # the game that is on began without the player
         scores = []
-        p = command('play', '--game', 'dino', '--window', TITLE, '--model', path, '--seconds', 36_000, *more)
         while p.poll() is None and len(scores) < n:
             s = state(g.title)
-            if s['n'] > first + len(scores): scores.append(s['last']); print(scores[-1], flush=True)
+            if s['n'] > first + len(scores):
+                scores.append(s['last'])
+                print(scores[-1], flush=True)
             time.sleep(.05)
         p.send_signal(2)
         p.wait()
@@ -246,7 +253,8 @@ def keep(name, scores, **more):
 
 def learn(folder, steps):
     "The clone, from its lessons"
-    ended(command('play-train', folder/'lessons', '--steps', steps, '--out', folder/'player.safetensors', '--force'))
+    ended(command('play-train', folder/'lessons', '--steps', steps, '--force',
+                  '--out', folder/'player.safetensors'))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -254,7 +262,7 @@ def main():
     p.add_argument('folder', type=Path)
     p.add_argument('--pace', type=float, default=.5, help="of the game's clock")
     p.add_argument('--games', type=int, default=10)
-    p.add_argument('--steps', type=int, default=600)
+    p.add_argument('--steps', type=int, default=200)
     a = p.parse_args()
     a.folder.mkdir(parents=True, exist_ok=True)
     if a.what in ('record', 'chain'): record(a.folder, a.pace)

@@ -5,7 +5,7 @@ python bench/play_planner.py OUT.safetensors [--rounds 20]
 The first round shows games of the expert that slips now and then; in the others the player plays and the
 expert says at each moment what he would hold (DAgger). Each game is a level of its own, and in most of them
 player, guards and star begin anywhere. A decision holds from one or two steps after the frame that it was
-made for, as on a screen. Two hundred decisions a second of half a core are played, more or less.
+made for, as on a screen.
 `python bench/play_clones.py play maze --kind planner --weights OUT.safetensors` then plays it on the screen.
 """
 import argparse
@@ -121,8 +121,10 @@ MIRRORS = (('left', 'right', -1), ('up', 'down', -2))
 
 def batch(rows, rng, n):
     "Rows at random, each in one of four mirrors and a little brighter or darker"
-    x,answer,wall,risk,star,me,drawn = (np.stack(o) for o in zip(*(rows[i] for i in rng.integers(0, len(rows), n))))
-    x = torch.from_numpy(x).permute(0, 3, 1, 2).float() + torch.from_numpy(rng.integers(-6, 7, (n, 3, 1, 1)))
+    picked = [rows[i] for i in rng.integers(0, len(rows), n)]
+    x,answer,wall,risk,star,me,drawn = map(np.stack, zip(*picked))
+    shade = torch.from_numpy(rng.integers(-6, 7, (n, 3, 1, 1)))
+    x = torch.from_numpy(x).permute(0, 3, 1, 2).float() + shade
     maps = torch.from_numpy(np.stack([wall, risk], 1)).view(n, 2, 11, 15)
     at = torch.zeros(n, 2, 165)
     at[np.arange(n),0,star] = 1
@@ -193,11 +195,13 @@ def main():
             steps += n
             if not i: avg.load_state_dict(net.state_dict())
             seconds = round(time.process_time() - began)
-            print(i, dict(moments=len(rows), wrong=round(np.mean(wrong or [1]), 3), seconds=seconds, **loss), flush=True)
+            told = dict(moments=len(rows), wrong=round(np.mean(wrong or [1]), 3), seconds=seconds)
+            print(i, told | loss, flush=True)
             if i % 4 == 3: print([trial(game, avg, o) for o in TRIALS], flush=True)
             data = digest(np.stack([o[0] for o in rows[:1000]]))
             notes = dict(keys=list(KEYS), code=None, game='maze', rate=15., size=[160, 120], grid=list(GRID))
-            info = WeightsInfo('player', asdict(cfg.replace(steps=steps)), steps, a.seed, data, 'Apache-2.0', notes)
+            config = asdict(cfg.replace(steps=steps))
+            info = WeightsInfo('player', config, steps, a.seed, data, 'Apache-2.0', notes)
             Player(copy.deepcopy(avg), cfg, KEYS, None, info).save(a.out, overwrite=True)
 
 if __name__ == '__main__': main()

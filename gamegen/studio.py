@@ -223,7 +223,8 @@ def _about_monsters(m, traits=4):
 
 def _about_play(m):
     notes = m.info.notes
-    return dict(keys=m.keys, rate=notes['rate'], size=notes['size']), dict(actions=np.asarray(m.net.actions, np.float32))
+    actions = np.asarray(m.net.actions, np.float32)
+    return dict(keys=m.keys, rate=notes['rate'], size=notes['size']), dict(actions=actions)
 
 def _about_dream(m):
     h,w = m.first.shape[1:3]
