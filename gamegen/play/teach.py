@@ -202,6 +202,7 @@ def trained_on(
 ) -> Player:
     "The player after some batches of the lessons"
     cfg = player.cfg.replace(steps=steps, every=steps, seed=seed, lr=lr, lag=0)
+    if cfg.obs == 'cells': cfg = cfg.replace(bs=16, seq_len=8)     # it looks at one frame at a time
     notes = {k:v for k,v in player.info.notes.items() if k not in ('keys', 'code')}
     how = dict(start=player, licence=player.info.licence)
     lessons = lessons._replace(held=nearest(lessons.held, player.net.actions))
