@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from ..core import (ConfigError, DataError, atomic_write, check_path, check_range, normal, pick_seed,
                           plain)
@@ -23,19 +24,18 @@ def on_canvas(
     sprite, # Image, or RGBA bytes (h,w,4) or (4,h,w)
     size,   # Pixels across and down
 ) -> np.ndarray:
-    "A sprite as bytes (4,size,size): on the ground, in the middle"
-    x = as_rgba(sprite).transpose(2, 0, 1)
-    if x.shape[1:] == (size, size): return x
-    rows,cols = np.nonzero(x[3])
-    if not len(rows): raise DataError('the sprite: nothing to see; every pixel is clear')
-    x = x[:, rows.min():rows.max() + 1, cols.min():cols.max() + 1]
-    h,w = x.shape[1:]
-    if max(h, w) > size:
-        raise DataError(f'the sprite: {w} by {h} pixels without its margin; expected at most {size} by {size}')
-    res = np.zeros((4, size, size), np.uint8)
-    left = (size - w)//2
-    res[:, size - h:, left:left + w] = x
-    return res
+    "A sprite as bytes (4,size,size): on the ground, in the middle; a larger one smaller by a whole factor"
+    x = as_rgba(sprite)
+    if x.shape[:2] == (size, size): return x.transpose(2, 0, 1)
+    img = Image.fromarray(x)
+    box = img.getchannel('A').getbbox()
+    if not box: raise DataError('the sprite: nothing to see; every pixel is clear')
+    img = img.crop(box)
+    k = -(-max(img.size)//size)
+    if k > 1: img = img.convert('RGBa').reduce(k).convert('RGBA')
+    res = Image.new('RGBA', (size, size))
+    res.paste(img, ((size - img.width)//2, size - img.height))
+    return np.asarray(res).transpose(2, 0, 1)
 
 def to_flow(
     x, # Sprites, bytes (n,4,h,w)
@@ -167,7 +167,7 @@ def _numbers(text):
     except ValueError: raise ConfigError(f'hole: expected left,top,right,bottom; got {plain(text)!r}') from None
 
 def main(
-    sprite:str,         # Picture of a creature on clear ground, at most as large as those of the bestiary
+    sprite:str,         # Picture of a creature on clear ground; a large one comes out at 32 by 32
     N:int=8,            # How many
     change:float=.6,    # How much may change, above 0 to 1
     hole:str=None,      # Draw only this part anew: left,top,right,bottom in pixels
@@ -191,6 +191,5 @@ def main(
     print(f'{plain(str(out))}: {N} sprites, seed {seed}; the flow that drew them: CC0-1.0')
 
 def _save(path, x, force):
-    from PIL import Image
     with atomic_write(path, force) as f: Image.fromarray(x.transpose(1, 2, 0)).save(f, format='PNG')
 
