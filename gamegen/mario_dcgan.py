@@ -64,7 +64,7 @@ class FramesConfig(TrainConfig):
     penalty_every:int = _model(4, 'Batches from one R1 and R2 to the next', lo=1)
     augment:bool = _model(False, 'Augment what the critic sees, modern only? For few pictures')
     scenes:int = _model(8, 'Scenes of a track, projected only', lo=1, hi=1000)
-    code:int = _model(24, "Numbers of the noise that are a frame's code, projected only", lo=1)
+    code:int = _model(40, "Numbers of the noise that are a frame's code, projected only", lo=1)
     first:int = _model(300, 'Batches before the critic joins, projected only', lo=0)
     fade:int = _model(2000, 'Batches in which resemblance comes to count less, projected only',
                       lo=1)
@@ -219,6 +219,7 @@ class SceneGen(nn.Module):
     def __init__(self, cfg:FramesConfig, n_scenes, n_style=256, n_embed=64, deep=3):
         super().__init__()
         self.latent = cfg.latent
+        self.register_buffer('spread', torch.eye(cfg.code).repeat(n_scenes, 1, 1))
         self.sizes = sizes = grid_sizes(cfg.height, cfg.width)
         c = _maps(cfg, len(sizes))
         self.table = nn.Linear(n_scenes, n_embed, bias=False)
@@ -234,9 +235,18 @@ class SceneGen(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.BatchNorm2d): m.momentum = .05   # batches are small
 
-    def forward(self, z):
+    def codes(self, z):
+        "What the first numbers of the noise say in these scenes"
         z,scene = z.split([self.latent, z.shape[1] - self.latent], 1)
-        w = self.mapping(torch.cat([z, self.table(scene)], 1))
+        n = self.spread.shape[1]
+        spread = (scene @ self.spread.flatten(1)).view(-1, n, n)
+        return (spread @ z[:,:n,None])[:,:,0]
+
+    def forward(self, z):
+        code = self.codes(z)
+        rest = z[:,code.shape[1]:self.latent]
+        scene = self.table(z[:,self.latent:])
+        w = self.mapping(torch.cat([code, rest, scene], 1))
         x = self.blocks['0'](self.norms[0](self.first(w), w), w)
         out = 0.
         for k,(up,to_rgb) in enumerate(zip(self.ups, self.to_rgb), 1):
