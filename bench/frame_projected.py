@@ -1,22 +1,31 @@
 """Train the projected GAN of nbs/frame/02a_projected.ipynb on the bundled frames.
 
-python bench/frame_projected.py WEIGHTS [setting=value ...] [--minutes N] goes on with the run in output/frames
-where it was left; a new run begins with the grids of WEIGHTS, whose scenes and codes may be others.
-On a processor one thread, so that a core-second is a second of work whatever else the machine does.
+python bench/frame_projected.py train WEIGHTS [--minutes N] [--set NAME=VALUE ...] goes on with the run
+in output/frames where it was left; a new run begins with the grids of WEIGHTS, whose scenes and codes
+may be others. python bench/frame_projected.py measure WEIGHTS writes the rounds of that run, and how
+far patches of frames are from real ones, into bench/frame_projected.json. On a processor one thread,
+so that a core-second is a second of work whatever else the machine does.
 """
 import argparse
+import json
 import time
 from pathlib import Path
 
+import pandas as pd
 import torch
+from torch.nn import functional as F
 
+from gamegen.core import atomic_write
+from gamegen.frame.data import left_out
 from gamegen.frame.projected import drawn_noise, projected_trainer, recount
+from gamegen.images import game_frames
 from gamegen.io import read_tensors
-from gamegen.mario_dcgan import FrameModel, FramesConfig, projected
+from gamegen.mario_dcgan import FrameModel, FramesConfig, generate_frames, projected
 from gamegen.train import StopTraining
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'output/frames'
+KEPT = ROOT/'bench/frame_projected.json'
 NEW = 'table.', 'mapping.0.', 'spread'     # what depends on scenes and codes
 
 def begin(gen, weights):
@@ -52,13 +61,50 @@ def train(weights, given, minutes):
     return t.train_model(make, True, 'CC-BY-SA-4.0', tracks=steps.seen.scenes.tracks,
                          scenes=steps.seen.scenes.counts)
 
+# --- measures
+
+def patches(x, k, n=2**14):
+    "Random patches of 7 by 7 of frames whose side is halved `k` times, each of 147 numbers"
+    x = F.avg_pool2d(x.float()/127.5 - 1, 2**k)
+    p = F.unfold(x, 7).transpose(1, 2).flatten(0, 1)
+    return p[torch.randperm(len(p), generator=torch.Generator().manual_seed(k))[:n]].view(-1, 3, 49)
+
+def sliced_wasserstein(a, b):
+    "Distance of patches on three grids, finest first (arXiv 1710.10196)"
+    res = []
+    for k in range(3):
+        p,q = patches(a, k),patches(b, k)
+        mean,sd = p.mean((0, 2), keepdim=True),p.std((0, 2), keepdim=True)
+        axes = torch.randn(147, 256, generator=torch.Generator().manual_seed(9))
+        axes = F.normalize(axes, dim=0)
+        ends = [(((o - mean)/sd).flatten(1) @ axes).sort(0).values for o in (p, q)]
+        res.append(round((ends[0] - ends[1]).abs().mean().item(), 4))
+    return res
+
+def some(x, n): return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]]
+
+def measure(weights):
+    x = game_frames('train').x
+    known,apart = left_out(len(x))
+    apart = some(x[apart], 600)
+    made = torch.from_numpy(generate_frames(600, seed=0, model=FrameModel.load(weights)))
+    kept = json.loads(KEPT.read_text())
+    both = {'trained on':made, 'frames trained on':some(x[known], 600)}
+    far = {k:sliced_wasserstein(apart, o) for k,o in both.items()}
+    kept['sliced_wasserstein'] |= far
+    kept['rounds, trained on'] = pd.read_csv(OUT/'log.csv').to_dict('records')
+    with atomic_write(KEPT) as p: p.write_text(json.dumps(kept, indent=1) + '\n')
+    print(far)
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument('task', choices=['train', 'measure'])
     p.add_argument('weights')
-    p.add_argument('settings', nargs='*')
-    p.add_argument('--minutes', type=float, default=1e9, help='end after the round that is then under way')
+    p.add_argument('--minutes', type=float, default=1e9, help='of training; the round that is then under way is finished')
+    p.add_argument('--set', nargs='*', default=[], help='settings of model_config.ini')
     a = p.parse_args()
     if not torch.cuda.is_available(): torch.set_num_threads(1)
-    train(a.weights, dict(o.split('=', 1) for o in a.settings), a.minutes)
+    if a.task == 'measure': return measure(a.weights)
+    train(a.weights, dict(o.split('=', 1) for o in a.set), a.minutes)
 
 if __name__ == '__main__': main()

@@ -7,5 +7,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=${1:-15}
 shift || true
-.venv/bin/python bench/frame_projected.py data/weights/frames.safetensors --minutes "$minutes" \
-  device=cuda bs=128 lr=5e-4 lr_critic=5e-4 bf16=true compiled=true steps=20000 every=200 "$@"
+.venv/bin/python bench/frame_projected.py train data/weights/frames.safetensors --minutes "$minutes" \
+  --set device=cuda bs=128 lr=5e-4 lr_critic=5e-4 bf16=true compiled=true steps=20000 every=200 "$@"
