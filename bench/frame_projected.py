@@ -2,8 +2,8 @@
 
 python bench/frame_projected.py train WEIGHTS [--minutes N] [--set NAME=VALUE ...] goes on with the run
 in output/frames where it was left; a new run begins with the grids of WEIGHTS, whose scenes and codes
-may be others. python bench/frame_projected.py measure WEIGHTS writes the rounds of that run, and how
-far patches of frames are from real ones, into bench/frame_projected.json. On a processor one thread,
+may be others. python bench/frame_projected.py measure WEIGHTS writes the rounds of that run, and
+scores of its weights, into bench/frame_projected.json. On a processor one thread,
 so that a core-second is a second of work whatever else the machine does.
 """
 import argparse
@@ -11,16 +11,19 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional as F
 
 from gamegen.core import atomic_write
+from gamegen.features import image_features, kid_efflite0
 from gamegen.frame.data import left_out
 from gamegen.frame.projected import drawn_noise, projected_trainer, recount
 from gamegen.images import game_frames
 from gamegen.io import read_tensors
-from gamegen.mario_dcgan import FrameModel, FramesConfig, generate_frames, projected
+from gamegen.mario_dcgan import FrameCopies, FrameModel, FramesConfig, generate_frames, projected
+from gamegen.metrics import prdc
 from gamegen.train import StopTraining
 
 ROOT = Path(__file__).parents[1]
@@ -83,18 +86,30 @@ def sliced_wasserstein(a, b):
 
 def some(x, n): return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]]
 
+def figures(a, b):
+    "KID, precision, recall and coverage of features `b` against `a`"
+    parts = [kid_efflite0(x, y) for x,y in zip(np.array_split(a, 10), np.array_split(b, 10))]
+    return dict(kid=float(np.mean(parts)), **{k:float(v) for k,v in prdc(a, b, k=5).items()})
+
 def measure(weights):
     x = game_frames('train').x
     known,apart = left_out(len(x))
     apart = some(x[apart], 600)
-    made = torch.from_numpy(generate_frames(600, seed=0, model=FrameModel.load(weights)))
+    model = FrameModel.load(weights)
+    made = torch.from_numpy(generate_frames(1000, seed=0, model=model))
+    real = image_features(some(x[known], 1000)), image_features(some(game_frames('held out').x, 1000))
+    seen = image_features(made)
+    now = {k:figures(o, seen) for k,o in zip(('learned', 'held out'), real)}
+    now['copy_rate'] = FrameCopies(x, None)(made).rate
     kept = json.loads(KEPT.read_text())
-    both = {'trained on':made, 'frames trained on':some(x[known], 600)}
+    name = f'{model.info.step} batches'
+    both = {name:made[:600], 'frames trained on':some(x[known], 600)}
     far = {k:sliced_wasserstein(apart, o) for k,o in both.items()}
     kept['sliced_wasserstein'] |= far
+    kept.setdefault('measured', {})[name] = now
     kept['rounds, trained on'] = pd.read_csv(OUT/'log.csv').to_dict('records')
     with atomic_write(KEPT) as p: p.write_text(json.dumps(kept, indent=1) + '\n')
-    print(far)
+    print(far, now)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
