@@ -115,7 +115,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument('task', choices=['train', 'measure'])
     p.add_argument('weights')
-    p.add_argument('--minutes', type=float, default=1e9, help='of training; the round that is then under way is finished')
+    p.add_argument('--minutes', type=float, default=1e9,
+                   help='of training; the round that is then under way is finished')
     p.add_argument('--set', nargs='*', default=[], help='settings of model_config.ini')
     a = p.parse_args()
     if not torch.cuda.is_available(): torch.set_num_threads(1)

@@ -96,7 +96,7 @@ COMMANDS |= {
         'a sheet of it, its tables, and a puppet for DragonBones'),
     'vary': Command(
         'monster.vary:main', 'draw more sprites like one of yours',
-        'imps/1x/trolls-3.png -n 4 --out trolls', 'four sprites like it, in trolls/; see --hole'),
+        'imps/1x/trolls-3.png -n 4 --out trolls', 'four sprites like it; see --hole'),
     'monsters-page': Command(
         'monster.page:main', 'draw them in your browser', '--port 0',
         'a page with sliders, until Ctrl-C'),
@@ -104,6 +104,10 @@ COMMANDS |= {
         'monster.projected:main', 'learn them from your own sprites',
         '--size 16 --steps 2 --watch 0 --output run',
         'a run in run/, far too short to be of use; see --settings'),
+}
+
+# %% ../nbs/08_cli.ipynb #c3a1f0d4
+COMMANDS |= {
     'bestiary': Command(
         'bestiary.deliver:main', 'make creatures with cards, texts and pictures',
         '-n 4 --types FIRE,WATER --seed 1 --out cards',

@@ -17,6 +17,7 @@ from itertools import product
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import nn
 from torch.nn import functional as F
 
@@ -235,13 +236,6 @@ class SceneGen(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.BatchNorm2d): m.momentum = .05   # batches are small
 
-    def codes(self, z):
-        "What the first numbers of the noise say in these scenes"
-        z,scene = z.split([self.latent, z.shape[1] - self.latent], 1)
-        n = self.spread.shape[1]
-        spread = (scene @ self.spread.flatten(1)).view(-1, n, n)
-        return (spread @ z[:,:n,None])[:,:,0]
-
     def forward(self, z):
         code = self.codes(z)
         rest = z[:,code.shape[1]:self.latent]
@@ -278,6 +272,16 @@ class Critic(nn.Module):
         return self.last(minibatch_std(x)).float()
 
 # %% ../nbs/40_mario_dcgan.ipynb #7b230735
+@patch
+def codes(self:SceneGen,
+    z, # Noise and scenes
+):
+    "What the first numbers of the noise say in these scenes"
+    z,scene = z.split([self.latent, z.shape[1] - self.latent], 1)
+    n = self.spread.shape[1]
+    spread = (scene @ self.spread.flatten(1)).view(-1, n, n)
+    return (spread @ z[:,:n,None])[:,:,0]
+
 def frame_gen(
     cfg:FramesConfig,
     n_scenes=1, # How many scenes there are, projected only

@@ -165,13 +165,15 @@ class ProjectedSteps:
         self.draw(nets, rows, coded, x.device)
         nets.fake_seen = self.seen.projector(shift_frames(nets.fake, by.to(x.device)))
 
-    def resembles(self, nets, coded):
-        "How far the first pictures are from the frames that they have the codes of"
-        a = [o[:coded] for o in (nets.fake, *nets.fake_seen)]
-        b = [o[:coded] for o in (nets.real, *nets.real_seen)]
-        return resemblance(a[0], a[1:], b[0], b[1:])
 
 # %% ../../nbs/frame/02a_projected.ipynb #0e900182
+@patch
+def resembles(self:ProjectedSteps, nets, coded):
+    "How far the first pictures are from the frames that they have the codes of"
+    a = [o[:coded] for o in (nets.fake, *nets.fake_seen)]
+    b = [o[:coded] for o in (nets.real, *nets.real_seen)]
+    return resemblance(a[0], a[1:], b[0], b[1:])
+
 @patch
 def critic_step(self:ProjectedSteps, nets, batch, cfg):
     "The critic's loss on a batch, after generating as many pictures"
