@@ -2082,6 +2082,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'gamegen.monster.stylegan.upsample': ( 'monster/stylegan.html#upsample',
                                                                                  'gamegen/monster/stylegan.py')},
             'gamegen.monster.vary': { 'gamegen.monster.vary._begin': ('monster/vary.html#_begin', 'gamegen/monster/vary.py'),
+                                      'gamegen.monster.vary._check_class': ('monster/vary.html#_check_class', 'gamegen/monster/vary.py'),
                                       'gamegen.monster.vary._mask': ('monster/vary.html#_mask', 'gamegen/monster/vary.py'),
                                       'gamegen.monster.vary._numbers': ('monster/vary.html#_numbers', 'gamegen/monster/vary.py'),
                                       'gamegen.monster.vary._save': ('monster/vary.html#_save', 'gamegen/monster/vary.py'),

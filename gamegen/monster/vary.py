@@ -68,10 +68,13 @@ def relatives(
     if cls is not None: far[np.asarray(model.sampler.y) != cls] = np.inf
     return np.argsort(np.where(far > .01, far, np.inf), kind='stable')
 
+def _check_class(model, cls):
+    if cls is not None and cls not in model.classes:
+        raise ConfigError(f"class: expected one of {', '.join(model.classes)}; got {plain(cls)!r}")
+
 def _told(model, draft, known, cls):
     "Number of the class asked for, or of the nearest relative, and the relatives"
-    if cls is not None and cls not in model.classes:
-        raise ConfigError(f"class: expected one of {', '.join(model.classes)}; got {cls!r}")
+    _check_class(model, cls)
     asked = None if cls is None else model.classes.index(cls)
     rows = relatives(model, draft, known, asked)
     return int(np.asarray(model.sampler.y)[rows[0]]) if asked is None else asked, rows
@@ -180,13 +183,16 @@ def main(
     "Draw more sprites like one of yours, or a part of it anew"
     check_range('n', N, 1, 10_000)
     check_range('scale', scale, 1, 16)
+    check_range('change', change, 0, 1, whole=False, above=True)
     seed = pick_seed(seed)
-    box = hole and _numbers(hole)
-    picture = open_image(sprite)
+    model = FlowModel.bundled('crawl')
+    _check_class(model, Class)
+    box = None if hole is None else _mask(_numbers(hole), model.cfg.size)
+    picture = on_canvas(open_image(sprite), model.cfg.size)
     files = [Path(out)/f'{i + 1}.png' for i in range(N)]
     for p in files: check_path(p, overwrite=force, make=True)
-    if box: made = fill_hole(picture, box, N, Class, seed)
-    else: made = similar_sprites(picture, N, change, Class, seed)
+    if box is None: made = similar_sprites(picture, N, change, Class, seed, model)
+    else: made = fill_hole(picture, box, N, Class, seed, model)
     for p,x in zip(files, made.repeat(scale, 2).repeat(scale, 3)): _save(p, x, force)
     print(f'{plain(str(out))}: {N} sprites, seed {seed}; the flow that drew them: CC0-1.0')
 
