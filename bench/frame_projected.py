@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional as F
 
 from gamegen.core import atomic_write
 from gamegen.features import image_features, kid_efflite0
@@ -25,6 +24,7 @@ from gamegen.io import read_tensors
 from gamegen.mario_dcgan import FrameCopies, FrameModel, FramesConfig, generate_frames, projected
 from gamegen.metrics import prdc
 from gamegen.train import StopTraining
+from monster_flow import sliced_wasserstein
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/'output/frames'
@@ -65,24 +65,6 @@ def train(weights, given, minutes):
                          scenes=steps.seen.scenes.counts)
 
 # --- measures
-
-def patches(x, k, n=2**14):
-    "Random patches of 7 by 7 of frames whose side is halved `k` times, each of 147 numbers"
-    x = F.avg_pool2d(x.float()/127.5 - 1, 2**k)
-    p = F.unfold(x, 7).transpose(1, 2).flatten(0, 1)
-    return p[torch.randperm(len(p), generator=torch.Generator().manual_seed(k))[:n]].view(-1, 3, 49)
-
-def sliced_wasserstein(a, b):
-    "Distance of patches on three grids, finest first (arXiv 1710.10196)"
-    res = []
-    for k in range(3):
-        p,q = patches(a, k),patches(b, k)
-        mean,sd = p.mean((0, 2), keepdim=True),p.std((0, 2), keepdim=True)
-        axes = torch.randn(147, 256, generator=torch.Generator().manual_seed(9))
-        axes = F.normalize(axes, dim=0)
-        ends = [(((o - mean)/sd).flatten(1) @ axes).sort(0).values for o in (p, q)]
-        res.append(round((ends[0] - ends[1]).abs().mean().item(), 4))
-    return res
 
 def some(x, n): return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]]
 

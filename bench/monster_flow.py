@@ -110,10 +110,10 @@ def keep_round(t):
 # --- measures
 
 def patches(x, k, n=2**14):
-    "Random patches of 7 by 7 of sprites whose side is halved `k` times"
+    "Random patches of 7 by 7 of pictures whose side is halved `k` times"
     x = F.avg_pool2d(to_premultiplied(torch.as_tensor(x)), 2**k)
     p = F.unfold(x, 7).transpose(1, 2).flatten(0, 1)
-    return p[torch.randperm(len(p), generator=torch.Generator().manual_seed(k))[:n]].view(-1, 4, 49)
+    return p[torch.randperm(len(p), generator=torch.Generator().manual_seed(k))[:n]].view(-1, x.shape[1], 49)
 
 def sliced_wasserstein(a, b):
     "Distance of patches on three grids, finest first (arXiv 1710.10196)"
@@ -122,7 +122,7 @@ def sliced_wasserstein(a, b):
         p,q = patches(a, k),patches(b, k)
         m = min(len(p), len(q))
         mean,sd = p.mean((0, 2), keepdim=True),p.std((0, 2), keepdim=True)
-        axes = torch.randn(196, 256, generator=torch.Generator().manual_seed(9))
+        axes = torch.randn(p[0].numel(), 256, generator=torch.Generator().manual_seed(9))
         ends = [(((o[:m] - mean)/sd).flatten(1) @ F.normalize(axes, dim=0)).sort(0).values
                 for o in (p, q)]
         res.append(round((ends[0] - ends[1]).abs().mean().item(), 4))
