@@ -43,9 +43,10 @@ bench: env-play ## Time the library against named baselines
 reproduce: env-play ## Make kept figures again, and compare them with those kept (PART="maze floors"; PART=--list)
 	@$(PY) tools/reproduce.py $(PART)
 
-race: env ## Train the classic and the modern frames' networks for an hour of a core each, and keep their scores
+race: env ## Train the classic and the modern frames' networks for an hour of a core each, and two flows, and keep their scores
 	@$(PY) bench/frame_race.py classic
 	@$(PY) bench/frame_race.py modern
+	@for o in auto latent pixel measure; do $(PY) bench/frame_flow.py $$o || exit 1; done
 
 classroom: env-dev ## Write exercises for students into out/classroom/, and check that blanks fail and solutions pass
 	@$(PY) tools/classroom.py
