@@ -92,11 +92,11 @@ COMMANDS |= {
         'four monsters, sheets of each walking, and a README.txt about them'),
     'animate': Command(
         'monster.motion:main', 'set a sprite of yours in motion',
-        'imps/1x/trolls-3.png --motion walk,attack --out troll',
+        'imps/1x/heroes-4.png --motion walk,attack --out hero',
         'a sheet of it, its tables, and a puppet for DragonBones'),
     'vary': Command(
         'monster.vary:main', 'draw more sprites like one of yours',
-        'imps/1x/trolls-3.png -n 4 --out trolls', 'four sprites like it; see --hole'),
+        'imps/1x/dragons-1.png -n 4 --out dragons', 'four sprites like it; see --hole'),
     'monsters-page': Command(
         'monster.page:main', 'draw them in your browser', '--port 0',
         'a page with sliders, until Ctrl-C'),
@@ -328,7 +328,7 @@ ANSWERS = {
 
 # %% ../nbs/08_cli.ipynb #085b13bb
 _metavars = dict(int='N', float='X', str='TEXT', bool='', setting='VALUE')
-_paths = {'config', 'files', 'out', 'output', 'folder', 'weights', 'model', 'csv', 'report', 'walk'}
+_paths = {'config', 'files', 'out', 'output', 'folder', 'weights', 'bestiary', 'model', 'csv', 'report', 'walk'}
 
 def _left(o):
     "An option and its value, as help shows them"
@@ -478,7 +478,8 @@ def _lighten(command, given):
     "Do without PyTorch where that will do; say so where it will not, and PyTorch is missing"
     if command not in (*LIGHT, *TORCH): return
     from gamegen.light import MissingTorch, go_light, is_light
-    if _is_command() and command in LIGHT and not given.get('weights'): go_light()
+    own = given.get('weights') or given.get('bestiary', 'crawl') not in ('crawl', 'wesnoth')
+    if _is_command() and command in LIGHT and not own: go_light()
     elif command in TORCH and is_light(): raise MissingTorch(f'gamegen {command}')
 
 def _run(command, words):

@@ -90,8 +90,7 @@ class MonsterConfig(StyleGANConfig):
     scenes:int = _model(8, 'Scenes of a class at most, projected only', lo=1, hi=1000)
     first:int = _model(100, 'Batches before there is a critic, projected only', lo=0)
     chance:float = _model(.2, 'Chance of each augmentation, projected only', lo=0., hi=1.)
-    images:str = _path('', 'Folder or archive of sprites to learn from; empty for the bundled ones')
-    bestiary:str = _path('wesnoth', 'Which of the bundled ones', choices=tuple(STYLES))
+    bestiary:str = _path('wesnoth', 'What to learn from: wesnoth, crawl, or a folder or an archive of sprites')
     output:str = _path('output/monsters', 'Folder of the run')
     start:str = _path('', "Run, checkpoint or weights to begin with; 'bundled' ships")
     labels:tuple[str,...] = _pictures((), 'Classes to learn; empty for all')
@@ -633,7 +632,8 @@ def monster_model(
     figures = [k for k in row if '/' not in k and k not in ('score', 'diversity')]
     info.notes['trained'] = {k:row[k] for k in figures}
     # folders concern nobody else
-    cfg = t.cfg.replace(images='', start='', output=MonsterConfig.output)
+    learned = t.cfg.bestiary if t.cfg.bestiary in STYLES else 'own'
+    cfg = t.cfg.replace(bestiary=learned, start='', output=MonsterConfig.output)
     info.config.update(asdict(cfg))
     critic = {k:v for k,v in nets.critic.state_dict().items() if not k.startswith('ada.')}
     copies = t.score.scorer.copies if t.score else None

@@ -267,7 +267,7 @@ def word_cases():
         record=['a b --region 1,2', 'a b --region ²,0,9,9', 'a b --region 0,0,0,0',
                 'a b --size 9', 'a b'],
         monsters=['--class=dragonflies', '--animate=swim', '--class=' + ESCAPE, '--bestiary=narnia',
-                  '--bestiary=crawl --class=dragonflies'],
+                  '--bestiary=wesnoth --class=dragonflies'],
         bestiary=['--types=LAVA', '--types=FIRE,,LAVA', '--types=' + ESCAPE, '--tipes=FIRE', 'extra'],
         game=['extra', '--seed=seven'],
         animate=[f'../in/creature.png {o}' for o in (
@@ -284,7 +284,7 @@ def word_cases():
         yield Case(f'nothing {line!r}', [line] if line else [], (2,))
 
 READS = {'match --weights':'match', 'creatures --weights':'creatures', 'frames --weights':'frames',
-         'monsters --weights':'monsters', 'play --model':'play'}
+         'monsters --bestiary':'monsters', 'play --model':'play'}
 HARMLESS = ('no-config', 'no-notes', 'odd-notes')   # to some systems: they use none, or defaults
 NO_FILES = ('nobody', 'folder', 'pipe', 'link', 'dangling', '/dev/zero', LONG, ESCAPE,
             'http://127.0.0.1:9/x', 'file:///etc/passwd', '')
@@ -328,7 +328,7 @@ def input_cases():
         yield Case(f'creatures-train {f[:20]!r}', argv)
     hostile = 'out.zip bomb.zip links.tar name.tgz cut.mp4 odd.mp4 text.mp4 big.png'.split()
     sources = (*(f'../in/{o}' for o in hostile), 'good.json', *NO_FILES[:-1])
-    for command,flag in (('frames-train', '--images'), ('monsters-train', '--images')):
+    for command,flag in (('frames-train', '--images'), ('monsters-train', '--bestiary')):
         for f in sources:
             argv = [command, f'{flag}={f}', '--steps=2', '--bs=2']
             yield Case(f'{command} {f[:20]!r}', argv, leaves=('output/*', 'output'))

@@ -25,8 +25,8 @@ TABLE = {
                  r'norms\.(\d+)\.grit$':r'norms.\1.noise_const',
                  r'(^|\.)style\.(\d)':r'\1mapping.\2', r'(^|\.)rgb\.(\d)':r'\1to_rgb.\2'},
         config=dict(cooling='cooldown')),
-    'latents': LATENTS,
-    'player': PLAYER,
+    'latents': Renames(),
+    'player': Renames(),
     'monsters': Renames(
         tensors={
             r'^gen\.first$': 'gen.const',
@@ -52,7 +52,7 @@ TABLE = {
             r'^hints\.': 'features.',
         },
         config=dict(most='max_features', rivals='relativistic', grain='noise_mode', path='path_length',
-                    mixing='style_mixing', hints='cond_features', vague='cond_noise')),
+                    mixing='style_mixing', hints='cond_features', vague='cond_noise', images=None)),
     'animate': Renames(
         tensors={
             r'^codes$': 'latents',

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'enlarge', 'find_palette', 'quantise_colours', 'atomic_folder', 'file_names', 'side_by_side', 'motions_of',
-           'readme_text', 'write_monsters', 'deliver_monsters', 'main', 'export_monsters_onnx', 'demo_monsters']
+           'readme_text', 'write_monsters', 'deliver_monsters', 'bestiary_model', 'main', 'export_monsters_onnx',
+           'demo_monsters']
 
 # %% ../../nbs/monster/06_deliver.ipynb #da10f320
 import os, re, shutil, tempfile
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -260,7 +260,7 @@ def write_monsters(
     if motions: _write_motions(folder, x, names, t, motions, palette, each)
     t = t.assign(file=[f'{o}.png' for o in names]).round(4)
     write_table(t, folder/'certificate.csv')
-    ours = model.cfg.images == '' and model.info.licence.startswith('GPL-2.0')
+    ours = model.cfg.bestiary != 'own' and model.info.licence.startswith('GPL-2.0')
     text = readme_text(len(x), model.info, motions, colours, smooth, 'nearest' in t, ours)
     (folder/'README.txt').write_text(text, encoding='utf-8')
     if not ours: return
@@ -289,6 +289,18 @@ def deliver_monsters(
     return made
 
 # %% ../../nbs/monster/06_deliver.ipynb #de4d5d48
+def bestiary_model(
+    bestiary='crawl', # 'crawl', 'wesnoth', or a path: weights, or the folder of a run
+) -> MonsterModel:
+    "The model that has learned from a bestiary; a `FlowModel` for 'crawl'"
+    if bestiary == 'crawl': return FlowModel.bundled('crawl')
+    if bestiary == 'wesnoth': return MonsterModel.bundled()
+    path = Path(bestiary)
+    if path.is_dir(): path = path/'weights.safetensors'
+    if path.is_file(): return MonsterModel.load(path)
+    want = 'expected crawl, wesnoth, or weights or a run from gamegen monsters-train'
+    raise ConfigError(f'bestiary: {want}; got {bestiary!r}')
+
 def main(
     N:int=16,         # How many
     Class:str=None,   # Class, or several with commas, taken in turn; any if left out
@@ -299,14 +311,11 @@ def main(
     max_similarity:float=None, # Draw again what is more like a training sprite than this, 0 to 1
     colours:int=None, # At most so many in all, 2 to 256
     smooth:bool=False, # Enlarge smoothly, not pixel by pixel?
-    weights:str=None, # Weights of your own
-    bestiary:Literal['wesnoth', 'crawl']='wesnoth', # Learned from: GPL, 64 x 64; CC0, 32 x 32
+    bestiary:str='crawl', # crawl: CC0, 32 x 32; wesnoth: GPL, 64 x 64; or weights, or a run, of your own
 ):
     "Draw monsters for a game: PNGs, sprite sheets, GIFs, and a certificate of how new each is"
-    if bestiary == 'crawl' and not weights:
-        model = FlowModel.bundled('crawl')
-        max_similarity = .98 if max_similarity is None else max_similarity    # no copies
-    else: model = MonsterModel.load(weights)
+    model = bestiary_model(bestiary)
+    if bestiary == 'crawl' and max_similarity is None: max_similarity = .98    # no copies
     cls = [o.strip() for o in Class.split(',')] if Class else None
     made = deliver_monsters(out, N, cls, animate, seed, truncation, max_similarity, colours,
                             smooth, model)
@@ -362,7 +371,7 @@ _credit = ('Learned from the art of The Battle for Wesnoth, https://www.wesnoth.
            'on under the GNU General Public License, version 2 or later, as that art. '
            'There is no warranty.')
 
-@exhibit('Monsters', 'gamegen monsters -n 16 --animate walk --out monsters', credit=_credit)
+@exhibit('Monsters', 'gamegen monsters --bestiary wesnoth -n 16 --animate walk --out monsters', credit=_credit)
 def demo_monsters(out):
     """Sprites with a transparent ground by a network that has learned from The Battle for Wesnoth; \
 then one of them in motion."""

@@ -99,7 +99,7 @@ class FlowConfig(TrainConfig, steps=10_000, every=250, bs=32, lr=.02):
     temperature:float = _model(.75, 'Size of the noise that a walk begins with', lo=0., hi=2.)
     cond_noise:float = _model(.3, 'Noise on the draft of a training sprite, when drawing', lo=0., hi=4.)
     adam_lr:float = _training(1e-3, 'Learning rate of what Muon does not train', lo=0., hi=1.)
-    images = ''    # it learned from the bundled ones
+    bestiary = ''  # it learned from bundled ones
     @property
     def latent(self): return 4*self.size**2                       # numbers of noise for one sprite
     @property

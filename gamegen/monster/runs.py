@@ -21,7 +21,8 @@ from ..core import ConfigError, DataError, WeightsError, atomic_write, bundled, 
 from ..io import digest, load_weights, part, read_record, read_tensors, write_tensors
 from .scores import SpriteScorer, sprite_features
 from .stylegan import to_bytes, to_premultiplied
-from ..sprite.data import bestiary, fit_sprites, read_sprites, split_families, sprites_from
+from ..sprite.data import (STYLES, bestiary, fit_sprites, read_sprites, split_families,
+                                 sprites_from)
 from ..train import StopTraining, checkpoints, mean_distance
 
 # %% ../../nbs/monster/03a_runs.ipynb #5f848b2e
@@ -35,7 +36,10 @@ class MonsterSet(NamedTuple):
 
 def _own_sprites(cfg, report):
     "Sprites from a zip with its table, or from any folder or archive of pictures"
-    p = Path(cfg.images)
+    p = Path(cfg.bestiary)
+    if not (cfg.bestiary and p.exists()):
+        want = f"expected {', '.join(STYLES)}, or a folder or an archive of sprites"
+        raise ConfigError(f'bestiary: {want}; got {cfg.bestiary!r}')
     if p.suffix == '.zip' and p.with_suffix('.csv.gz').exists():
         t,images = read_sprites(p, cfg.labels or None, cfg.actions)
         return fit_sprites(images, t, cfg.size)
@@ -51,7 +55,7 @@ def _own_sprites(cfg, report):
 # %% ../../nbs/monster/03a_runs.ipynb #b4957e59
 def _check_set(cfg, held, classes):
     "An error where a run could not train or be scored"
-    where = cfg.images or cfg.bestiary
+    where = cfg.bestiary
     if bad := [o for o in classes if ',' in o]:
         raise DataError(f'{where}: class {bad[0]!r}: expected no comma in it')
     n,m = (~held).sum(),held.sum()
@@ -66,8 +70,9 @@ def monster_data(
     report=None, # Gets `(name, reason)` of each picture skipped
 ) -> MonsterSet:
     "The sprites of a run"
-    if cfg.images: x,t = _own_sprites(cfg, [] if report is None else report)
-    else: x,t = bestiary(cfg.bestiary, cfg.size, cfg.labels or None, cfg.actions)
+    if cfg.bestiary in STYLES:
+        x,t = bestiary(cfg.bestiary, cfg.size, cfg.labels or None, cfg.actions)
+    else: x,t = _own_sprites(cfg, [] if report is None else report)
     held = split_families(t, cfg.held)
     classes = tuple(sorted(set(t.label)))
     _check_set(cfg, held, classes)
