@@ -85,7 +85,8 @@ def demonstrations(game, obs, cfg, code, frames, out):
         if not path.exists():
             g = DoomGame(game)
             demo = demonstrate(g, n, seed=seed)
-            np.savez(path, **trajectories(demo, g.keys, cfg, code)._asdict())
+            seen = trajectories(demo, g.keys, cfg, code)._asdict()
+            np.savez(path, **{k:v for k,v in seen.items() if v is not None})
             g.close()
         o = dict(np.load(path))
         o['obs'] = torch.from_numpy(o['obs'])

@@ -212,8 +212,8 @@ def teach(folder, pace, rounds=2, seconds=60):
     "Rounds in which the clone plays and the teacher corrects it"
     with dino(pace) as g:
         paths = '--model', folder/'player.safetensors', '--out', folder/'taught.safetensors'
-        p = command('teach', '--window', TITLE, *paths, '--rounds', rounds, '--seconds', seconds,
-                    '--steps', 60, '--force')
+        p = command('teach', '--window', TITLE, *paths, '--recordings', folder/'lessons',
+                    '--rounds', rounds, '--seconds', seconds, '--steps', 60, '--force')
         player = Corrector()
         with ScreenGame([KEY, 'f8'], TITLE, stop='f12', limit=36_000) as hand:
             while p.poll() is None:

@@ -472,6 +472,7 @@ class Trajectories(NamedTuple):
     starts:np.ndarray   # True where a game begins
     keys:tuple          # Their names
     weight:np.ndarray=None # How much each moment counts; as much as any other when None
+    chance:np.ndarray=None # How often it is drawn beside others; as often when None
 
     @property
     def past_actions(self):
@@ -514,7 +515,8 @@ class Windows:
         self.spans = [(a, b - cfg.lag) for a,b in zip(first, ends) if b - cfg.lag - a >= least]
         if not self.spans:
             raise DataError(f'play: no game has {least + cfg.lag} frames; expected longer ones')
-        sizes = np.array([b - a for a,b in self.spans])
+        each = np.ones(len(play.starts)) if play.chance is None else play.chance
+        sizes = np.array([each[a:b].sum() for a,b in self.spans])
         self.chances = sizes/sizes.sum()
         self.past = play.past_actions
         self.weight = play.weight if play.weight is None else torch.as_tensor(play.weight).float()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RATE', 'STRETCH', 'MOST', 'reaction', 'learn_recordings', 'Lesson', 'play_lessons', 'as_trajectories', 'corrected',
-           'Round', 'joined', 'nearest', 'trained_on', 'teach', 'train_main']
+           'answering', 'remembered', 'Round', 'joined', 'beside', 'nearest', 'trained_on', 'teach', 'train_main']
 
 # %% ../../nbs/play/08_teach.ipynb #6195a46a
 import sys, time
@@ -169,6 +169,34 @@ def corrected(
     counts = play.weight/np.median(play.weight)
     return play._replace(weight=counts.clip(1, MOST)), [o.game.score for o in done]
 
+# %% ../../nbs/play/08_teach.ipynb #b54f1d02
+def answering(
+    play:Trajectories,
+    lag, # Moments from what is seen to the keys that answer it
+) -> Trajectories:
+    "Each moment with the keys that answer it, as lessons have it; none at the end of a game"
+    game = np.cumsum(play.starts)
+    at = np.arange(len(game)) + lag
+    late = np.minimum(at, len(game) - 1)
+    answered = (at < len(game)) & (game[late] == game)
+    return play._replace(held=play.held[late], pressed=play.pressed[late],
+                         weight=answered.astype(float))
+
+def remembered(
+    recordings,    # Folders of recordings, or one folder that holds them
+    player:Player, # It learned from them
+) -> Trajectories:
+    "What a player learned from"
+    if not isinstance(recordings, (str, Path)) and len(recordings) == 1: recordings, = recordings
+    recs = read_recordings(recordings)
+    if recs[0].keys != list(player.keys):
+        raise DataError(f'recordings: they have the keys {", ".join(recs[0].keys)}; '
+                        f'expected {", ".join(player.keys)}, as the player has')
+    every = max(1, int(recs[0].info['rate']//RATE))
+    learn = from_recordings([_parts(r, .1)[0] for r in recs], every)
+    seen = trajectories(learn, player.keys, player.cfg, player.code)
+    return answering(seen, player.cfg.lag)
+
 # %% ../../nbs/play/08_teach.ipynb #59147902
 class Round(NamedTuple):
     "A round of teaching"
@@ -185,6 +213,18 @@ def joined(
     return Trajectories(torch.cat([a.obs, b.obs]), *rest, a.keys,
                         np.concatenate([a.weight, b.weight]))
 
+def beside(
+    before,  # What the player learned from; None where it is not at hand
+    lessons, # `Trajectories`, each with weights
+    share=.5, # Of the moments that are drawn, those from before
+) -> Trajectories:
+    "Lessons, and what was learned before them, so that it is not forgotten"
+    if before is None: return lessons
+    both = joined(before._replace(weight=before.weight*lessons.weight.mean()), lessons)
+    n = len(before.held), len(lessons.held)
+    return both._replace(chance=np.repeat([share/n[0], (1 - share)/n[1]], n))
+
+# %% ../../nbs/play/08_teach.ipynb #5914790a
 def nearest(
     held,    # Keys held `(n,keys)`
     actions, # Keys held in each action `(actions,keys)`
@@ -219,6 +259,7 @@ def teach(
     share=0.,        # The teacher's own share, to the power of the round
     seed=0,          # Of games and batches
     each=None,       # `each(player, Round)`, after the games of a round
+    before=None,     # What it learned from, as `remembered` has it
 ) -> tuple:
     "Correct a player while it plays: the best one, and the `Round`s"
     lessons,_ = corrected(player, name, 2*moments, seed, share=1.)
@@ -231,7 +272,7 @@ def teach(
         wrong = (new.held != new.pressed).any(1).mean()
         if np.mean(scores) > best[1]: best = player,np.mean(scores)
         if i <= rounds:
-            player = trained_on(player, lessons, steps, seed + i)
+            player = trained_on(player, beside(before, lessons), steps, seed + i)
         spent = time.process_time() - began
         told.append(Round(len(lessons.held), float(np.mean(scores)), float(wrong), spent))
         if each: each(best[0], told[-1])
@@ -257,5 +298,7 @@ def train_main(
     if run.exit_code: raise SystemExit(run.exit_code)
     print(f"frames that were kept back: {report['accuracy']:.0%} right; {report['skill']:.0%} fewer "
           f'mistakes than by holding on to the last keys; keys answer after {run.model.cfg.lag}')
+    print(f'to correct it: gamegen teach --window TITLE --model {out} --recordings '
+          + ' '.join(recordings))
     print(f'{out}: a player; to see it play: gamegen play --window TITLE --model {out}')
     return run
