@@ -2,7 +2,8 @@
 
 train goes on with the run in output/flow-NAME, where it was left; choose WEIGHTS looks at settings of
 drawing beside half of Wesnoth's held-out families; ship WEIGHTS writes data/weights; measure WEIGHTS
-writes bench/monster_flow.json or bench/monster_flow_wesnoth.json. One thread, so that a core-second
+writes bench/monster_flow.json or bench/monster_flow_wesnoth.json, and steps WEIGHTS a row of the former,
+for walks of --steps. One thread, so that a core-second
 is a second of work whatever else the machine does.
 """
 import argparse
@@ -25,8 +26,8 @@ from gamegen.monster.flow import (DRAFT, DoublingDetector, FlowConfig, FlowModel
                                   flow_model, flow_trainer, from_flow, like_ones)
 from gamegen.monster.projected import fair_weights
 from gamegen.monster.runs import monster_data
-from gamegen.monster.scores import (SpriteScorer, mask_table, pixel_features, remove_specks,
-                                    sprite_features)
+from gamegen.monster.scores import (SpriteScorer, class_variety, mask_table, pixel_features,
+                                    remove_specks, sprite_features)
 from gamegen.monster.stylegan import to_premultiplied
 from gamegen.monsters import MonsterConfig, MonsterModel, generate_monsters
 from gamegen.sprite.data import bestiary, split_families
@@ -196,24 +197,13 @@ def delivered(model, judge, z, tries=8):
         x[again] = remove_specks(model.draw(fresh, judge.y[again], TRUNCATION))
     return x
 
-def different(f, far):
-    "How many of these can be picked so that all are farther from each other than `far`"
-    picked = []
-    for row in f:
-        if all(np.linalg.norm(row - o) > far for o in picked): picked.append(row)
-    return len(picked)
-
-def variety(model, judge):
-    "By class: families, and how many of 32 draws differ by the 10th percentile of their distances"
+def variety(model, judge, seed=0, n=32):
+    "By class: families, how many are wanted, and how many of 32 draws differ as families do"
     rows = {}
     for c,name in enumerate(judge.classes):
         own = np.flatnonzero(judge.true == c)
-        first = own[np.unique(judge.table.family.to_numpy()[own], return_index=True)[1]]
-        f = judge.feats[first]
-        d = np.linalg.norm(f[:,None] - f, axis=2)[np.triu_indices(len(first), 1)]
-        made = generate_monsters(32, name, seed=0, certify=False, model=model).sprites
-        many = different(sprite_features(doubled(made)), np.quantile(d, .1))
-        rows[name] = dict(families=len(first), different=many)
+        made = generate_monsters(n, name, seed=seed, certify=False, model=model).sprites
+        rows[name] = class_variety(sprite_features(doubled(made)), judge.feats[own], judge.table.family.to_numpy()[own])
     return rows
 
 def choose(weights):
@@ -235,7 +225,7 @@ def measure_crawl(weights):
     res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()), steps={})
     z = judge.latents(model)
     res['drafts enlarged'] = judge(enlarged_drafts(model, z))
-    for k in (1, 4, 12):
+    for k in (1, 4, 6, 12):
         model.steps = k
         t = time.process_time()
         x = model.draw(z, judge.y, TRUNCATION)
@@ -247,6 +237,16 @@ def measure_crawl(weights):
         model.sampler.cfg = model.cfg.replace(cond_noise=noise)
         res['draft noise'][str(noise)] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
     return dict(res, weights=dict(step=model.info.step, notes=model.info.notes.get('trained', {})))
+
+def measure_steps(weights, steps):
+    "Figures of a walk of so many steps, beside those that are kept; no time, for the machine may be busy"
+    judge = Judge('crawl')
+    model = FlowModel.load(weights)
+    model.steps = steps
+    kept = json.loads((ROOT/'bench/monster_flow.json').read_text())
+    kept['steps'][str(steps)] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
+    kept['steps'] = dict(sorted(kept['steps'].items(), key=lambda o: int(o[0])))
+    return kept
 
 def enlarged_drafts(model, z):
     drafts = torch.tensor(z[:,model.cfg.latent:]).view(-1, 4, DRAFT, DRAFT)
@@ -303,7 +303,7 @@ def ship(which, weights, noise, temperature, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('what', choices=('train', 'choose', 'measure', 'ship'))
+    p.add_argument('what', choices=('train', 'choose', 'measure', 'steps', 'ship'))
     p.add_argument('bestiary', choices=tuple(LICENCES))
     p.add_argument('weights', nargs='?')
     p.add_argument('--steps', type=int, default=5_000)
@@ -318,6 +318,7 @@ if __name__ == '__main__':
         out = ROOT/f'data/weights/monsters-{args.bestiary}.safetensors'
         ship(args.bestiary, args.weights, args.noise, args.temperature, out)
     if args.what == 'choose': write('wesnoth', dict(chosen=choose(args.weights)))
+    if args.what == 'steps': write('crawl', measure_steps(args.weights, args.steps))
     if args.what == 'measure' and args.bestiary == 'crawl': write('crawl', measure_crawl(args.weights))
     if args.what == 'measure' and args.bestiary == 'wesnoth':
         write('wesnoth', measure_wesnoth(args.weights, args.draws))

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'canonical_pose', 'on_white', 'sprite_features', 'pixel_features', 'FeaturePass', 'PixelPass',
-           'principal_axes', 'CopyDetector', 'mask_table', 'connected_parts', 'remove_specks', 'SpriteScorer']
+           'principal_axes', 'CopyDetector', 'mask_table', 'connected_parts', 'remove_specks', 'SpriteScorer',
+           'count_different', 'class_variety']
 
 # %% ../../nbs/monster/03_scores.ipynb #33fa31c4
 from copy import deepcopy
@@ -344,3 +345,27 @@ def measure(self:SpriteScorer,
     figures['c_t'] = data_copying_test(self.holdout, d, self.holdout_y, y)
     figures['valid'] = float(mask_table(x).valid.mean())
     return figures, classes
+
+# %% ../../nbs/monster/03_scores.ipynb #03000011
+def count_different(
+    f,   # Features, as rows
+    far, # Distance above which two differ
+) -> int:
+    "How many rows are farther than `far` from each one counted before"
+    picked = []
+    for row in f:
+        if all(np.linalg.norm(row - o) > far for o in picked): picked.append(row)
+    return len(picked)
+
+def class_variety(
+    made,     # Features of made sprites of a class, 32 or so
+    real,     # Features of its real sprites
+    families, # Family of each of these
+    most=8,   # That are wanted, at most
+) -> dict:
+    "How many made sprites differ as families do, beside how many families there are"
+    first = np.unique(families, return_index=True)[1]
+    n = len(first)
+    d = np.linalg.norm(real[first][:,None] - real[first], axis=2)[np.triu_indices(n, 1)]
+    different = count_different(made, np.quantile(d, .1)) if n > 1 else 1
+    return dict(families=n, wanted=min(n, most), different=different)
