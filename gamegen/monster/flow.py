@@ -283,7 +283,7 @@ class FlowModel(SavedModel):
         sampler,          # A `LatentSampler` with drafts of training sprites
         copies=None,      # A `DoublingDetector`, where copies were looked for
         nets=None,        # `graphs` as `OnnxNet`s
-        steps=12,         # Of a walk
+        steps=6,          # Of a walk
     ):
         self.gen = None if nets else frozen(net)
         self.nets = nets or dict(step=FlowStep(self.gen))
