@@ -49,10 +49,11 @@ def measure(way, what, n):
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('--n', default=100, type=int)
+    p.add_argument('--only', default='', help='what begins so; the others stay as they are')
     a = p.parse_args()
-    res = dict(n=a.n, rows={})
+    res = json.loads(OUT.read_text()) if a.only else dict(n=a.n, rows={})
     for way in ('torch', 'light'):
-        for what in WHAT:
+        for what in (o for o in WHAT if o.startswith(a.only)):
             res['rows'].setdefault(what, {})[way] = measure(way, what, a.n)
             print(way, what, res['rows'][what][way], flush=True)
     with atomic_write(OUT) as f: f.write_text(json.dumps(res) + '\n')

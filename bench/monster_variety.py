@@ -138,4 +138,5 @@ if __name__ == '__main__':
         mine[way] = summary([measure(judge, model, o, *every[way]) for o in firsts])
         print(way, {k:v[0] for k,v in mine[way]['figures'].items()}, flush=True)
         with atomic_write(OUT) as f: f.write_text(json.dumps(kept, indent=1) + '\n')
-    for name,o in mine['given']['classes'].items(): print(f"{name:14}{o['families']:4} families, {o['wanted']} wanted,", o['different'])
+    for name,o in mine['given']['classes'].items():
+        print(f"{name:14}{o['families']:4} families, {o['wanted']} wanted,", o['different'])

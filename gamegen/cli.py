@@ -474,6 +474,7 @@ def _split_settings(command, given):
     own = {k:v for k,v in given.items() if k not in names | {'config'}}
     return [_import(home, cls.name).load(given.get('config'), **settings)], own
 
+# %% ../nbs/08_cli.ipynb #f900af42
 def _lighten(command, given):
     "Do without PyTorch where that will do; say so where it will not, and PyTorch is missing"
     if command not in (*LIGHT, *TORCH): return
