@@ -39,6 +39,7 @@ MATCH = 'the real match, which is personal data of its player'
 PEERS = 'environments of the peers, see the head of the script'
 KNOWN = tuple(f'bench/play_clones.py known {o}'
               for o in ('take_cover', 'health_gathering', 'defend_the_center'))
+FLOWS = 'auto', 'latent', 'pixel', 'measure'
 FRAMES = ('classic', 'modern', 'modern --seed 1')
 RACERS = ('grown', 'bare', 'frames')
 PARTS = {
@@ -52,6 +53,7 @@ PARTS = {
     'augmentation':Part('data/monster_ada.json', ('monster/03a_runs',), 7, only='monster_ada.json'),
     'memory':Part('bench/stream_memory.json', ('02b_shards',), 10, only='stream_memory.json'),
     'frames':Part('bench/frame_race.json', tuple(f'bench/frame_race.py {o}' for o in FRAMES), 200),
+    'flows of frames':Part('bench/frame_flow.json', tuple(f'bench/frame_flow.py {o}' for o in FLOWS), 80),
     'monsters':Part('bench/monster_peers.json',
                     tuple(f'bench/monster_peers.py {o}' for o in RACERS), 90),
     'flow':Part('bench/monster_flow.json',
