@@ -80,7 +80,7 @@ _critics = ('stylegan', 'projected')
 @dataclass
 class MonsterConfig(StyleGANConfig):
     "Settings of a run"
-    critic:str = _model('stylegan', 'A critic of its own, or heads on frozen features', choices=_critics)
+    critic:str = _model('stylegan', 'Its own critic alone, or heads on frozen features too', choices=_critics)
     ada:bool = _model(True, 'Augment what the critic sees, as much as it takes?')
     ada_target:float = _model(.6, 'r_t to aim at: mean sign of scores of real ones', lo=-1., hi=1.)
     ada_images:int = _model(100_000, 'Real pictures in which p can go from 0 to 1', lo=1)
@@ -88,7 +88,8 @@ class MonsterConfig(StyleGANConfig):
     ada_kinds:tuple[str,...] = _model(('pixels', 'shapes', 'colours'),
                                       'What the augmentation may change', choices=_kinds)
     scenes:int = _model(8, 'Scenes of a class at most, projected only', lo=1, hi=1000)
-    first:int = _model(100, 'Batches before there is a critic, projected only', lo=0)
+    own:float = _model(.35, 'Weight of its own critic beside the heads, projected only', lo=0.)
+    first:int = _model(150, 'Batches before there is a critic, projected only', lo=0)
     chance:float = _model(.2, 'Chance of each augmentation, projected only', lo=0., hi=1.)
     bestiary:str = _path('wesnoth', 'What to learn from: wesnoth, crawl, or a folder or an archive of sprites')
     output:str = _path('output/monsters', 'Folder of the run')
@@ -114,9 +115,9 @@ def on_gpu(**kw):
     return MonsterConfig(**_paper | wide | long | kw)
 
 def projected(**kw):
-    "The same generator against a critic on frozen features"
-    told = dict(critic='projected', cond_features=40, cond_noise=.5, bf16=False, steps=2600, every=200)
-    return MonsterConfig(**told | dict(lr=1e-3, lr_critic=2.5e-4) | kw)
+    "The same generator against two critics, one on frozen features"
+    told = dict(critic='projected', cond_features=40, cond_noise=.5, bf16=False, steps=3300, every=300)
+    return MonsterConfig(**told | dict(lr=1e-3, lr_critic=2.5e-4, ada_images=50_000) | kw)
 
 def tiny(**kw):
     "16 x 16, a few maps"
@@ -635,7 +636,8 @@ def monster_model(
     learned = t.cfg.bestiary if t.cfg.bestiary in STYLES else 'own'
     cfg = t.cfg.replace(bestiary=learned, start='', output=MonsterConfig.output)
     info.config.update(asdict(cfg))
-    critic = {k:v for k,v in nets.critic.state_dict().items() if not k.startswith('ada.')}
+    critic = getattr(nets.critic, 'own', nets.critic).state_dict()
+    critic = {k:v for k,v in critic.items() if not k.startswith('ada.')}
     copies = t.score.scorer.copies if t.score else None
     return MonsterModel(nets.avg('gen'), cfg, info, copies, critic, t.sampler)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCENE_DIMS', 'LOUD', 'GENTLE', 'RESEMBLANCE', 'SEEN_SIZE', 'composite', 'SpriteScenes', 'find_sprite_scenes',
-           'seen_on_grey', 'fair_weights', 'WeightedLoader', 'SpriteSteps', 'projected_trainer', 'train_projected',
-           'main']
+           'seen_on_grey', 'fair_weights', 'WeightedLoader', 'TwoCritics', 'SpriteSteps', 'projected_trainer',
+           'train_projected', 'main']
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0003
 import sys
@@ -24,10 +24,11 @@ from ..core import ConfigError, DataError, fixed_rng
 from .ada import augment, expand_kinds, uniforms
 from .runs import LatentSampler, monster_data, warm_start
 from .stylegan import to_premultiplied
-from ..monsters import (MonsterConfig, StyleGen, monster_model, say_beginning, sprite_trainer,
-                              train_monsters, update_w_avg)
+from ..monsters import (MonsterConfig, StyleCritic, StyleGen, ada_from, monster_model,
+                              say_beginning, sprite_trainer, train_monsters, update_w_avg)
 from ..projected import (ProjectedCritic, Projector, best_kmeans, hinge_critic_loss, hinge_loss,
                                less_means, normal_scores, principal_components, resemblance)
+from ..train import r1_r2_penalty, relativistic_loss
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0006
 def composite(
@@ -118,6 +119,24 @@ class WeightedLoader(TensorLoader):
         idx = self.rows(i, rank, world)
         return tuple(t[idx] for t in self.tensors)
 
+# %% ../../nbs/monster/02a_projected.ipynb #602a00c1
+class TwoCritics(ProjectedCritic):
+    "Heads on frozen features, and beside them a critic of the sprites' own"
+    def __init__(self, cfg:MonsterConfig, n_scenes, n_code):
+        super().__init__(cfg.channels, n_scenes, n_code, both=True)
+        self.own = StyleCritic(cfg.replace(cond_features=0), ada_from(cfg))
+        if self.own.ada is not None: self.own.ada.p.fill_(.2)     # it has seen these sprites before
+        self.register_buffer('balance', torch.zeros(()))
+
+    def weigh(self, heads, own, x, it):
+        "Move the weight of the own loss to where both have gradients as long at pictures `x`"
+        if it % 20 and self.balance: return self.balance
+        a,b = (torch.autograd.grad(o, x, retain_graph=True)[0].norm() for o in (heads, own))
+        k = (a/b.clamp(min=1e-8)).clamp(max=60.)
+        self.balance.copy_(.9*self.balance + .1*k if self.balance else k)
+        return self.balance.clone()
+
+
 # %% ../../nbs/monster/02a_projected.ipynb #602a0011
 GENTLE = ('pixels', 'scale', 'brightness', 'hue')   # what the augmentation changes
 RESEMBLANCE = 3.   # weight of it
@@ -157,9 +176,22 @@ class SpriteSteps:
         return resemblance(nets.made[:coded], a, nets.real[:coded], b)
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0012
+def _own_losses(nets, batch, cfg):
+    "Losses of the own critic: of real sprites against generated ones, in pairs"
+    own,y = nets.critic.own,batch[1] if cfg.classes else None
+    due = nets.it % cfg.r1_every == 0
+    x,m = (own.augment(o).requires_grad_(due) for o in (nets.real, nets.made.detach()))
+    real,fake = own(x, y),own(m, y)
+    nets.scores = real.detach()
+    gap = (real - fake).detach()
+    if own.ada is not None: own.ada.update(gap)
+    loss = relativistic_loss(real, fake)
+    if due: loss = loss + cfg.r1/2*cfg.r1_every*r1_r2_penalty(torch.cat([real, fake]), x, m)
+    return loss,gap.mean()
+
 @patch
 def critic_step(self:SpriteSteps, nets, batch, cfg):
-    "The critic's loss on a batch, after generating as many sprites"
+    "The critics' loss on a batch, after generating as many sprites"
     n = len(batch[0])
     alone = nets.it < cfg.first       # the generator learns without a critic
     nets.coded = n if alone else n//2
@@ -170,17 +202,25 @@ def critic_step(self:SpriteSteps, nets, batch, cfg):
     seen = [o.detach() for o in nets.made_seen]
     a = nets.critic(nets.real_seen, nets.shown_real, *told)
     b = nets.critic(seen, nets.shown_made.detach(), *told)
-    gaps = [(o - u).mean() for o,u in zip(a, b)]
-    return dict(loss=hinge_critic_loss(a, b), critic_gap=sum(gaps), pixel_gap=gaps[-1])
+    own,own_gap = _own_losses(nets, batch, cfg)
+    gap = sum((o - u).mean() for o,u in zip(a, b))
+    return dict(loss=hinge_critic_loss(a, b) + own, critic_gap=gap, own_gap=own_gap)
 
+
+# %% ../../nbs/monster/02a_projected.ipynb #602a00c3
 @patch
 def gen_step(self:SpriteSteps, nets, batch, cfg):
     "The generator's loss on the sprites that `critic_step` has left"
     far = self.resembles(nets, nets.coded)
     if nets.it < cfg.first: return dict(loss=far, resemblance=far)
-    code = nets.cond[:,:self.n_code]
-    adversarial = hinge_loss(nets.critic(nets.made_seen, nets.shown_made, batch[3], code))
-    return dict(loss=adversarial + RESEMBLANCE*far, resemblance=far)
+    if nets.it < 2*cfg.first: return dict(loss=far*0, resemblance=far)
+    critic,code = nets.critic,nets.cond[:,:self.n_code]
+    heads = hinge_loss(critic(nets.made_seen, nets.shown_made, batch[3], code))
+    y = batch[1] if cfg.classes else None
+    own = relativistic_loss(critic.own(critic.own.augment(nets.made), y), nets.scores)
+    k = critic.weigh(heads, own, nets.made, nets.it)
+    return dict(loss=heads + cfg.own*k*own + RESEMBLANCE*far, resemblance=far, balance=k)
+
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0016
 def _known(cfg, x, y, projector):
@@ -199,7 +239,7 @@ def _projected_nets(cfg, n_scenes):
     with fixed_rng(cfg.seed):
         gen = StyleGen(cfg)
         n_code = cfg.cond_features - SCENE_DIMS
-        critic = ProjectedCritic(cfg.channels, n_scenes, n_code, both=True)
+        critic = TwoCritics(cfg, n_scenes, n_code)
         nn.init.normal_(gen.mapping.features.weight, std=.5)
     nets = dict(critic=critic, gen=gen)
     return {k:m.to(memory_format=torch.channels_last) for k,m in nets.items()}
@@ -224,7 +264,8 @@ def projected_trainer(
     projector.calibrate(composite(x[order], torch.zeros(len(order), 3)))
     known = _known(cfg, x, y, projector)
     nets = _projected_nets(cfg, int(known.of.max()) + 1)
-    began = warm_start(nets, cfg.labels, cfg.start) if cfg.start else None
+    known_nets = dict(critic=nets['critic'].own, gen=nets['gen'])
+    began = warm_start(known_nets, cfg.labels, cfg.start) if cfg.start else None
     families = pd.factorize(data.table.family[~data.held])[0]
     loader = WeightedLoader(data.x[ok], y, known.rows(), known.of, bs=cfg.bs, seed=cfg.seed,
                             weights=fair_weights(torch.as_tensor(families), y))
