@@ -23,7 +23,7 @@ from frame_projected import figures, some
 from gamegen.batches import TensorLoader
 from gamegen.core import atomic_write, fixed_rng
 from gamegen.features import image_features
-from gamegen.flow import FlowBlock, Muon, begin_at_zero, flow_loss, velocity
+from gamegen.flow import FlowBlock, Muon, begin_at_zero, flow_loss, unet_pass, velocity
 from gamegen.frame.data import left_out
 from gamegen.frame.race import RaceClock
 from gamegen.images import game_frames, tile
@@ -90,14 +90,7 @@ class Net(nn.Module):
         e = F.silu(self.mix(F.silu(e)))
         z = F.pixel_unshuffle(z, self.block)
         x = self.stem(torch.cat([z, places(z, corner)], 1))
-        skips = []
-        for block,shrink in zip(self.down, self.shrink):
-            x = block(x, e)
-            skips.append(x)
-            x = shrink(F.pixel_unshuffle(x, 2))
-        for block in self.mid: x = block(x, e)
-        for skip,grow,block in list(zip(skips, self.grow, self.up))[::-1]:
-            x = block(F.pixel_shuffle(grow(x), 2) + skip, e)
+        x = unet_pass(self, x, e)
         return F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.block)
 
 def places(z, corner):

@@ -80,7 +80,7 @@ _critics = ('stylegan', 'projected')
 @dataclass
 class MonsterConfig(StyleGANConfig):
     "Settings of a run"
-    critic:str = _model('stylegan', 'Its own critic alone, or heads on frozen features too', choices=_critics)
+    critic:str = _model('stylegan', "StyleGAN's, or also heads on frozen features", choices=_critics)
     ada:bool = _model(True, 'Augment what the critic sees, as much as it takes?')
     ada_target:float = _model(.6, 'r_t to aim at: mean sign of scores of real ones', lo=-1., hi=1.)
     ada_images:int = _model(100_000, 'Real pictures in which p can go from 0 to 1', lo=1)
@@ -88,7 +88,7 @@ class MonsterConfig(StyleGANConfig):
     ada_kinds:tuple[str,...] = _model(('pixels', 'shapes', 'colours'),
                                       'What the augmentation may change', choices=_kinds)
     scenes:int = _model(8, 'Scenes of a class at most, projected only', lo=1, hi=1000)
-    own:float = _model(.35, 'Weight of its own critic beside the heads, projected only', lo=0.)
+    style_weight:float = _model(.35, "Weight of StyleGAN's critic beside the heads, projected only", lo=0.)
     first:int = _model(150, 'Batches before there is a critic, projected only', lo=0)
     chance:float = _model(.2, 'Chance of each augmentation, projected only', lo=0., hi=1.)
     bestiary:str = _path('wesnoth', 'What to learn from: wesnoth, crawl, or a folder or an archive of sprites')
@@ -625,6 +625,7 @@ def monster_model(
     t,    # A Trainer from `monsters_trainer`
     nets, # Its nets, or a copy of them
     info, # Record of the weights
+    critic=None, # Whose tensors are kept, to train on from; the run's when None
 ) -> MonsterModel:
     "The model that a Trainer has made; `partial(monster_model, t)` is what its `train_model` wants"
     row = next((o for o in t.history if o['step'] == info.step), {})
@@ -636,7 +637,7 @@ def monster_model(
     learned = t.cfg.bestiary if t.cfg.bestiary in STYLES else 'own'
     cfg = t.cfg.replace(bestiary=learned, start='', output=MonsterConfig.output)
     info.config.update(asdict(cfg))
-    critic = getattr(nets.critic, 'own', nets.critic).state_dict()
+    critic = (critic or nets.critic).state_dict()
     critic = {k:v for k,v in critic.items() if not k.startswith('ada.')}
     copies = t.score.scorer.copies if t.score else None
     return MonsterModel(nets.avg('gen'), cfg, info, copies, critic, t.sampler)

@@ -123,7 +123,7 @@ function panel(html, buttons, being) { s.screen = 'panel'; s.after = buttons[0][
 function lost() {
   s.lost = s.lost?.level == s.level ? {level:s.level, n:s.lost.n + 1} : {level:s.level, n:1}
   ui.hush(); up(s.lost.n)
-  panel('<h1>' + s.pal.o.name + ' needs a rest</h1><p>Back to the start of the level. A lost battle teaches too: it is stronger now, and the more so the more are lost here.</p>',
+  panel('<h1>' + s.pal.o.name + ' needs a rest</h1><p>Back to the start of the level. A lost battle teaches too: it is stronger now, and learns more from each loss on this level.</p>',
     [['Go on', () => { const {seals, berries, wild} = s; begin(s.level); Object.assign(s, {seals, berries, wild}); s.me.safe = 90; ui.said() }]])
 }
 function grow(next) {

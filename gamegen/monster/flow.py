@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ..batches import numbered_generator
 from ..core import WeightsError, bundled, fixed_rng, opt
-from ..flow import FlowBlock, Muon, begin_at_zero, flow_loss, velocity
+from ..flow import FlowBlock, Muon, begin_at_zero, flow_loss, unet_pass, velocity
 from ..io import Graph, SavedModel, WeightsInfo, fill, part, prefixed, read_graphs
 from ..light import frozen, run_net
 from .projected import WeightedLoader
@@ -148,15 +148,7 @@ class FlowNet(nn.Module):
         e = self.told(t, y, told)
         large = F.interpolate(draft, scale_factor=self.enlarge, mode='nearest')
         x = self.stem(F.pixel_unshuffle(torch.cat([z, large], 1), self.block))
-        skips = []
-        for block,shrink in zip(self.down, self.shrink):
-            x = block(x, e)
-            skips.append(x)
-            x = shrink(F.pixel_unshuffle(x, 2))
-        for block in self.mid: x = block(x, e)
-        for k in (1, 0):
-            x = F.pixel_shuffle(self.grow[k](x), 2) + skips[k]
-            x = self.up[k](x, e)
+        x = unet_pass(self, x, e)
         return F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.block)
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0014

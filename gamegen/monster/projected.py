@@ -121,20 +121,25 @@ class WeightedLoader(TensorLoader):
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a00c1
 class TwoCritics(ProjectedCritic):
-    "Heads on frozen features, and beside them a critic of the sprites' own"
+    "Heads on frozen features, and StyleGAN's critic on the sprites themselves"
     def __init__(self, cfg:MonsterConfig, n_scenes, n_code):
         super().__init__(cfg.channels, n_scenes, n_code, both=True)
-        self.own = StyleCritic(cfg.replace(cond_features=0), ada_from(cfg))
-        if self.own.ada is not None: self.own.ada.p.fill_(.2)     # it has seen these sprites before
-        self.register_buffer('balance', torch.zeros(()))
+        self.style = StyleCritic(cfg.replace(cond_features=0), ada_from(cfg))
+        if self.style.ada is not None: self.style.ada.p.fill_(.2)     # it has seen these sprites before
+        self.register_buffer('adaptive_weight', torch.zeros(()))
 
-    def weigh(self, heads, own, x, it):
-        "Move the weight of the own loss to where both have gradients as long at pictures `x`"
-        if it % 20 and self.balance: return self.balance
-        a,b = (torch.autograd.grad(o, x, retain_graph=True)[0].norm() for o in (heads, own))
+    def adapt(self,
+        heads, style, # The generator's losses
+        x,            # The sprites that they judge
+        it,           # Number of the batch
+    ):
+        "The weight of `style` by which both gradients at `x` are equally long (arXiv 2012.09841)"
+        now = self.adaptive_weight
+        if it % 20 and now: return now
+        a,b = (torch.autograd.grad(o, x, retain_graph=True)[0].norm() for o in (heads, style))
         k = (a/b.clamp(min=1e-8)).clamp(max=60.)
-        self.balance.copy_(.9*self.balance + .1*k if self.balance else k)
-        return self.balance.clone()
+        now.copy_(.9*now + .1*k if now else k)
+        return now.clone()
 
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0011
@@ -176,15 +181,15 @@ class SpriteSteps:
         return resemblance(nets.made[:coded], a, nets.real[:coded], b)
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0012
-def _own_losses(nets, batch, cfg):
-    "Losses of the own critic: of real sprites against generated ones, in pairs"
-    own,y = nets.critic.own,batch[1] if cfg.classes else None
+def _style_losses(nets, batch, cfg):
+    "The loss of StyleGAN's critic, and how far apart it scores real and generated sprites"
+    critic,y = nets.critic.style,batch[1] if cfg.classes else None
     due = nets.it % cfg.r1_every == 0
-    x,m = (own.augment(o).requires_grad_(due) for o in (nets.real, nets.made.detach()))
-    real,fake = own(x, y),own(m, y)
+    x,m = (critic.augment(o).requires_grad_(due) for o in (nets.real, nets.made.detach()))
+    real,fake = critic(x, y),critic(m, y)
     nets.scores = real.detach()
     gap = (real - fake).detach()
-    if own.ada is not None: own.ada.update(gap)
+    if critic.ada is not None: critic.ada.update(gap)
     loss = relativistic_loss(real, fake)
     if due: loss = loss + cfg.r1/2*cfg.r1_every*r1_r2_penalty(torch.cat([real, fake]), x, m)
     return loss,gap.mean()
@@ -202,9 +207,9 @@ def critic_step(self:SpriteSteps, nets, batch, cfg):
     seen = [o.detach() for o in nets.made_seen]
     a = nets.critic(nets.real_seen, nets.shown_real, *told)
     b = nets.critic(seen, nets.shown_made.detach(), *told)
-    own,own_gap = _own_losses(nets, batch, cfg)
+    style,style_gap = _style_losses(nets, batch, cfg)
     gap = sum((o - u).mean() for o,u in zip(a, b))
-    return dict(loss=hinge_critic_loss(a, b) + own, critic_gap=gap, own_gap=own_gap)
+    return dict(loss=hinge_critic_loss(a, b) + style, critic_gap=gap, style_gap=style_gap)
 
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a00c3
@@ -217,9 +222,10 @@ def gen_step(self:SpriteSteps, nets, batch, cfg):
     critic,code = nets.critic,nets.cond[:,:self.n_code]
     heads = hinge_loss(critic(nets.made_seen, nets.shown_made, batch[3], code))
     y = batch[1] if cfg.classes else None
-    own = relativistic_loss(critic.own(critic.own.augment(nets.made), y), nets.scores)
-    k = critic.weigh(heads, own, nets.made, nets.it)
-    return dict(loss=heads + cfg.own*k*own + RESEMBLANCE*far, resemblance=far, balance=k)
+    style = relativistic_loss(critic.style(critic.style.augment(nets.made), y), nets.scores)
+    k = critic.adapt(heads, style, nets.made, nets.it)
+    return dict(loss=heads + cfg.style_weight*k*style + RESEMBLANCE*far, resemblance=far,
+                adaptive_weight=k)
 
 
 # %% ../../nbs/monster/02a_projected.ipynb #602a0016
@@ -264,8 +270,8 @@ def projected_trainer(
     projector.calibrate(composite(x[order], torch.zeros(len(order), 3)))
     known = _known(cfg, x, y, projector)
     nets = _projected_nets(cfg, int(known.of.max()) + 1)
-    known_nets = dict(critic=nets['critic'].own, gen=nets['gen'])
-    began = warm_start(known_nets, cfg.labels, cfg.start) if cfg.start else None
+    began = None
+    if cfg.start: began = warm_start(dict(nets, critic=nets['critic'].style), cfg.labels, cfg.start)
     families = pd.factorize(data.table.family[~data.held])[0]
     loader = WeightedLoader(data.x[ok], y, known.rows(), known.of, bs=cfg.bs, seed=cfg.seed,
                             weights=fair_weights(torch.as_tensor(families), y))
@@ -288,7 +294,8 @@ def train_projected(
     "A whole run: a `Run` with its folder, the model of the best round and the history"
     t = projected_trainer(cfg, Path(cfg.output), progress=progress)
     say_beginning(t)
-    return t.train_model(partial(monster_model, t), resume, licence)
+    def make(nets, info): return monster_model(t, nets, info, nets.critic.style)
+    return t.train_model(make, resume, licence)
 
 def main(
     cfg:MonsterConfig,

@@ -22,8 +22,8 @@ from .capture import _Ear, _Ticks
 from .games import GAMES
 from .recordings import RecordingWriter, read_recordings
 from .screen import ScreenGame, _key, sigterm_as_ctrl_c
-from .teach import (Lesson, as_trajectories, beside, joined, play_lessons, remembered,
-                                teach, trained_on)
+from .teach import (Lesson, as_trajectories, joined, load_demos, mix_demos,
+                                play_lessons, teach, trained_on)
 
 # %% ../../nbs/play/09_takeover.ipynb #beb2465f
 LATE = .2    # Seconds by which a person answers what is seen
@@ -130,7 +130,7 @@ def teach_by_hand(
     minutes=5.,      # Of the person at the keys, in all
     seed=0,          # Of games, person and batches
     each=None,       # `each(player, Hand)`, after the training of a round
-    before=None,     # What it learned from, as `remembered` has it
+    demos=None,      # What it learned from, as `load_demos` has it
     **person         # As for `Person`
 ) -> tuple:
     "Let a simulated person take over from a player: the last player, and a `Hand` of each round"
@@ -146,7 +146,7 @@ def teach_by_hand(
         share = float(new.weight.mean())
         new = answered(new, delay)
         lessons = joined(lessons, new) if lessons else new
-        player = trained_on(player, beside(before, lessons), steps, seed + i)
+        player = trained_on(player, mix_demos(demos, lessons), steps, seed + i)
         spent = minutes - left/rate/60
         told.append(Hand(len(lessons.held), float(np.mean(scores)), share, spent))
         if each: each(player, told[-1])
@@ -203,7 +203,7 @@ def learn_lessons(
     folder,     # Of the recordings that `lesson_on_screen` wrote
     steps=300,  # Batches
     seed=0,     # Of the batches
-    before=None, # What the player learned from, as `remembered` has it
+    demos=None,  # What the player learned from, as `load_demos` has it
 ) -> tuple:
     "The player after these lessons, and how many moments a person was at the keys"
     recs = read_recordings(folder)
@@ -217,7 +217,7 @@ def learn_lessons(
     play = trajectories(demo, player.keys, player.cfg, player.code)
     delay = max(1, player.cfg.lag)                # as it was measured when the player was made
     play = answered(play._replace(weight=taken.astype(float)), delay)
-    return trained_on(player, beside(before, play), steps, seed), int(taken.sum())
+    return trained_on(player, mix_demos(demos, play), steps, seed), int(taken.sum())
 
 # %% ../../nbs/play/09_takeover.ipynb #50dbe098
 def teach_window(
@@ -229,17 +229,17 @@ def teach_window(
     steps=300,   # Batches of each training
     key='f8',    # Held to take over
     seed=0,      # Of the batches
-    before=None, # What the player learned from, as `remembered` has it
+    demos=None,  # What the player learned from, as `load_demos` has it
 ) -> Player:
     "Lessons in a window, and a training after each, from all of them"
     out = Path(out)
     folder = out.with_suffix('.lessons')
     done = len(list(folder.glob('*/recording.json')))
-    taught = learn_lessons(player, folder, steps, seed, before)[0] if done else player
+    taught = learn_lessons(player, folder, steps, seed, demos)[0] if done else player
     for i in range(done + 1, done + rounds + 1):
         print(f'{window}: hold {key} to take over, esc ends', flush=True)
         why = lesson_on_screen(taught, window, folder/f'{i:04}', key, seconds)
-        taught,n = learn_lessons(player, folder, steps, seed, before)
+        taught,n = learn_lessons(player, folder, steps, seed, demos)
         taught.save(out, overwrite=True)
         rate = player.info.notes['rate']
         print(f'{out}: lesson {i}, {n/rate:.1f} s taken over in all', flush=True)
@@ -254,7 +254,7 @@ def _told(out, force, player, r):
     else: more = f'corrected {r.corrected:.1%}, {r.seconds:.0f} s'
     print(f'{r.lessons} moments, score {r.score:.1f}, {more}', flush=True)
 
-def _teach_doom(player, game, out, force, person, rounds, moments, steps, share, seed, before):
+def _teach_doom(player, game, out, force, person, rounds, moments, steps, share, seed, demos):
     "Rounds in a scene of Doom"
     known = GAMES.get(game, {}).get('keys')
     if not known or tuple(known) != tuple(player.keys):
@@ -264,7 +264,7 @@ def _teach_doom(player, game, out, force, person, rounds, moments, steps, share,
     def each(player, r):
         _told(out, began[0], player, r)
         began[0] = True                              # from now on the file is this command's
-    kw = dict(seed=seed, each=each, before=before)
+    kw = dict(seed=seed, each=each, demos=demos)
     if person: return teach_by_hand(player, game, rounds, moments, steps, **kw)
     best,told = teach(player, game, rounds, moments, steps, share, **kw)
     print(f'{out}: the player of the best round, {max(o.score for o in told):.1f}')
@@ -300,9 +300,9 @@ def teach_main(
                           'expected one that was')
     if window and not recordings:
         print('no recordings given: it learns from the lessons alone, and may forget the rest')
-    before = remembered(recordings, player) if recordings else None
+    demos = load_demos(recordings, player) if recordings else None
     with few_threads(), sigterm_as_ctrl_c():
-        rest = rounds, seconds, steps, key, seed, before
+        rest = rounds, seconds, steps, key, seed, demos
         if window: return teach_window(player, window, out, *rest)
-        rest = person, rounds, moments, steps, share, seed, before
+        rest = person, rounds, moments, steps, share, seed, demos
         return _teach_doom(player, game, out, force, *rest)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RATE', 'STRETCH', 'MOST', 'reaction', 'learn_recordings', 'Lesson', 'play_lessons', 'as_trajectories', 'corrected',
-           'answering', 'remembered', 'Round', 'joined', 'beside', 'nearest', 'trained_on', 'teach', 'train_main']
+           'keys_by_lag', 'load_demos', 'Round', 'joined', 'mix_demos', 'nearest', 'trained_on', 'teach', 'train_main']
 
 # %% ../../nbs/play/08_teach.ipynb #6195a46a
 import sys, time
@@ -170,7 +170,7 @@ def corrected(
     return play._replace(weight=counts.clip(1, MOST)), [o.game.score for o in done]
 
 # %% ../../nbs/play/08_teach.ipynb #b54f1d02
-def answering(
+def keys_by_lag(
     play:Trajectories,
     lag, # Moments from what is seen to the keys that answer it
 ) -> Trajectories:
@@ -182,7 +182,7 @@ def answering(
     return play._replace(held=play.held[late], pressed=play.pressed[late],
                          weight=answered.astype(float))
 
-def remembered(
+def load_demos(
     recordings,    # Folders of recordings, or one folder that holds them
     player:Player, # It learned from them
 ) -> Trajectories:
@@ -195,7 +195,7 @@ def remembered(
     every = max(1, int(recs[0].info['rate']//RATE))
     learn = from_recordings([_parts(r, .1)[0] for r in recs], every)
     seen = trajectories(learn, player.keys, player.cfg, player.code)
-    return answering(seen, player.cfg.lag)
+    return keys_by_lag(seen, player.cfg.lag)
 
 # %% ../../nbs/play/08_teach.ipynb #59147902
 class Round(NamedTuple):
@@ -213,15 +213,15 @@ def joined(
     return Trajectories(torch.cat([a.obs, b.obs]), *rest, a.keys,
                         np.concatenate([a.weight, b.weight]))
 
-def beside(
-    before,  # What the player learned from; None where it is not at hand
+def mix_demos(
+    demos,  # What the player learned from; None where it is not at hand
     lessons, # `Trajectories`, each with weights
-    share=.5, # Of the moments that are drawn, those from before
+    share=.5, # Of the moments that are drawn, those from demonstrations
 ) -> Trajectories:
     "Lessons, and what was learned before them, so that it is not forgotten"
-    if before is None: return lessons
-    both = joined(before._replace(weight=before.weight*lessons.weight.mean()), lessons)
-    n = len(before.held), len(lessons.held)
+    if demos is None: return lessons
+    both = joined(demos._replace(weight=demos.weight*lessons.weight.mean()), lessons)
+    n = len(demos.held), len(lessons.held)
     return both._replace(chance=np.repeat([share/n[0], (1 - share)/n[1]], n))
 
 # %% ../../nbs/play/08_teach.ipynb #5914790a
@@ -259,7 +259,7 @@ def teach(
     share=0.,        # The teacher's own share, to the power of the round
     seed=0,          # Of games and batches
     each=None,       # `each(player, Round)`, after the games of a round
-    before=None,     # What it learned from, as `remembered` has it
+    demos=None,      # What it learned from, as `load_demos` has it
 ) -> tuple:
     "Correct a player while it plays: the best one, and the `Round`s"
     lessons,_ = corrected(player, name, 2*moments, seed, share=1.)
@@ -272,7 +272,7 @@ def teach(
         wrong = (new.held != new.pressed).any(1).mean()
         if np.mean(scores) > best[1]: best = player,np.mean(scores)
         if i <= rounds:
-            player = trained_on(player, beside(before, lessons), steps, seed + i)
+            player = trained_on(player, mix_demos(demos, lessons), steps, seed + i)
         spent = time.process_time() - began
         told.append(Round(len(lessons.held), float(np.mean(scores)), float(wrong), spent))
         if each: each(best[0], told[-1])
