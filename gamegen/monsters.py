@@ -88,7 +88,8 @@ class MonsterConfig(StyleGANConfig):
     ada_kinds:tuple[str,...] = _model(('pixels', 'shapes', 'colours'),
                                       'What the augmentation may change', choices=_kinds)
     scenes:int = _model(8, 'Scenes of a class at most, projected only', lo=1, hi=1000)
-    style_weight:float = _model(.35, "Weight of StyleGAN's critic beside the heads, projected only", lo=0.)
+    style_weight:float = _model(.25, "Weight of StyleGAN's critic beside the heads, projected only", lo=0.)
+    resemblance:float = _model(15., 'Weight of likeness to the sprites whose codes are given, projected only', lo=0.)
     first:int = _model(150, 'Batches before there is a critic, projected only', lo=0)
     chance:float = _model(.2, 'Chance of each augmentation, projected only', lo=0., hi=1.)
     bestiary:str = _path('wesnoth', 'What to learn from: wesnoth, crawl, or a folder or an archive of sprites')
@@ -116,7 +117,7 @@ def on_gpu(**kw):
 
 def projected(**kw):
     "The same generator against two critics, one on frozen features"
-    told = dict(critic='projected', cond_features=40, cond_noise=.5, bf16=False, steps=3300, every=300)
+    told = dict(critic='projected', cond_features=40, cond_noise=.25, bf16=False, steps=3300, every=300)
     return MonsterConfig(**told | dict(lr=1e-3, lr_critic=2.5e-4, ada_images=50_000) | kw)
 
 def tiny(**kw):

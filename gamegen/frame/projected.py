@@ -63,13 +63,14 @@ def find_scenes(
     tracks = sorted(set(labels))
     pooled = torch.cat([p[1].float().mean((2, 3)), p[0].float().mean((2, 3))*.5], 1)
     of = torch.zeros(len(frames), dtype=torch.long)
-    for t,name in enumerate(tracks):
-        rows = torch.tensor([i for i,o in enumerate(labels) if o == name])
-        main = principal_components(pooled[rows] - pooled[rows].mean(0), 32)
-        of[rows] = t*k + torch.tensor(best_kmeans(main.numpy(), k, seed)).long()
     small = F.interpolate(frames.float()/255, (6, 8), mode='area').flatten(1)
-    raw = [less_means(o, of) for o in (p[1].float().flatten(1), small)]
-    with fixed_rng(seed): codes = normal_scores(principal_components(torch.cat(raw, 1), n_code).numpy())
+    with fixed_rng(seed):         # so that a run that goes on finds the same
+        for t,name in enumerate(tracks):
+            rows = torch.tensor([i for i,o in enumerate(labels) if o == name])
+            main = principal_components(pooled[rows] - pooled[rows].mean(0), 32)
+            of[rows] = t*k + torch.tensor(best_kmeans(main.numpy(), k, seed)).long()
+        raw = [less_means(o, of) for o in (p[1].float().flatten(1), small)]
+        codes = normal_scores(principal_components(torch.cat(raw, 1), n_code).numpy())
     return Scenes(tracks, of, codes, code_spread(codes, of))
 
 # %% ../../nbs/frame/02a_projected.ipynb #15f90765
