@@ -227,6 +227,7 @@ def _even(tier, high, codec, rounds, times, seed, engine, limit):
         old,tier = tier, scale_statistics(tier, totals, codec)
         changed = (tier.BST != old.BST).to_numpy()
 
+# %% ../../nbs/bestiary/06_battles.ipynb #89faa030
 def balance(
     table,      # Of a bestiary: types, statistics, `Kind` and `Line`
     codec,      # A `Codec` of the creature table
