@@ -2,8 +2,8 @@
 
 train goes on with the run in output/flow-NAME, where it was left; choose WEIGHTS looks at settings of
 drawing beside half of Wesnoth's held-out families; ship WEIGHTS writes data/weights; measure WEIGHTS
-writes bench/monster_flow.json or bench/monster_flow_wesnoth.json, and steps WEIGHTS a row of the former,
-for walks of --steps. One thread, so that a core-second
+writes bench/monster_flow.json or bench/monster_flow_wesnoth.json, and ships WEIGHTS the rows of the former that
+say how sprites are drawn and delivered. One thread, so that a core-second
 is a second of work whatever else the machine does.
 """
 import argparse
@@ -225,12 +225,8 @@ def measure_crawl(weights):
     res = dict(floor=judge.floor(), memoriser=judge(judge.memoriser()), steps={})
     z = judge.latents(model)
     res['drafts enlarged'] = judge(enlarged_drafts(model, z))
-    for k in (1, 4, 6, 12):
-        model.steps = k
-        t = time.process_time()
-        x = model.draw(z, judge.y, TRUNCATION)
-        ms = (time.process_time() - t)/len(x)*1000
-        res['steps'][str(k)] = dict(judge(x), ms=round(ms, 1))
+    for k in (1, 4, 6, 12): res['steps'][str(k)] = walked(model, judge, z, k)
+    res['ships'] = walked(model, judge, z)
     res['delivered'] = judge(delivered(model, judge, z))
     res['draft noise'] = {}
     for noise in (.3, .45, .6, .75):            # how much of a draft is kept
@@ -238,14 +234,24 @@ def measure_crawl(weights):
         res['draft noise'][str(noise)] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
     return dict(res, weights=dict(step=model.info.step, notes=model.info.notes.get('trained', {})))
 
-def measure_steps(weights, steps):
-    "Figures of a walk of so many steps, beside those that are kept; no time, for the machine may be busy"
+def walked(model, judge, z, steps=0):
+    "Figures of a walk of so many steps with guidance in each; of the model's own when 0"
+    own = model.steps,model.guided
+    if steps: model.steps,model.guided = steps,(0, 1)
+    t = time.process_time()
+    x = model.draw(z, judge.y, .9 if steps else TRUNCATION)        # guidance of 2, and of 3
+    ms = (time.process_time() - t)/len(x)*1000
+    model.steps,model.guided = own
+    return dict(judge(x), ms=round(ms, 1))
+
+def measure_ships(weights):
+    "Figures of the model's own walk, drawn and delivered, beside those that are kept"
     judge = Judge('crawl')
     model = FlowModel.load(weights)
-    model.steps = steps
     kept = json.loads((ROOT/'bench/monster_flow.json').read_text())
-    kept['steps'][str(steps)] = judge(model.draw(judge.latents(model), judge.y, TRUNCATION))
-    kept['steps'] = dict(sorted(kept['steps'].items(), key=lambda o: int(o[0])))
+    z = judge.latents(model)
+    kept['ships'] = walked(model, judge, z)
+    kept['delivered'] = judge(delivered(model, judge, z))
     return kept
 
 def enlarged_drafts(model, z):
@@ -303,7 +309,7 @@ def ship(which, weights, noise, temperature, out):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('what', choices=('train', 'choose', 'measure', 'steps', 'ship'))
+    p.add_argument('what', choices=('train', 'choose', 'measure', 'ships', 'ship'))
     p.add_argument('bestiary', choices=tuple(LICENCES))
     p.add_argument('weights', nargs='?')
     p.add_argument('--steps', type=int, default=5_000)
@@ -318,7 +324,7 @@ if __name__ == '__main__':
         out = ROOT/f'data/weights/monsters-{args.bestiary}.safetensors'
         ship(args.bestiary, args.weights, args.noise, args.temperature, out)
     if args.what == 'choose': write('wesnoth', dict(chosen=choose(args.weights)))
-    if args.what == 'steps': write('crawl', measure_steps(args.weights, args.steps))
+    if args.what == 'ships': write('crawl', measure_ships(args.weights))
     if args.what == 'measure' and args.bestiary == 'crawl': write('crawl', measure_crawl(args.weights))
     if args.what == 'measure' and args.bestiary == 'wesnoth':
         write('wesnoth', measure_wesnoth(args.weights, args.draws))

@@ -66,15 +66,14 @@ def latents(model, seeds, y, row=None, noise=None):
 def ways(which, model):
     "Truncation, and how latents are drawn"
     fam = families_of(which, model)
-    res = {'given':(.8, {}), 'truncation 1':(1., {}),
-           'rows in turn':(.8, dict(row=partial(spread, model))),
-           'family by chance':(.8, dict(row=partial(by_family, model, fam, in_turn=False))),
-           'families in turn':(.8, dict(row=partial(by_family, model, fam, in_turn=True))),
-           'more noise':(.8, dict(noise=1.3*model.cfg.cond_noise)),
-           'less noise':(.8, dict(noise=.6*model.cfg.cond_noise))}
-    if which == 'wesnoth':
-        res['truncation 1.2'] = 1.2, {}
-        res['families in turn, truncation 1'] = 1., res['families in turn'][1]
+    own = model.truncation
+    res = {'given':(own, {}), 'truncation .8':(.8, {}),
+           'rows in turn':(own, dict(row=partial(spread, model))),
+           'family by chance':(own, dict(row=partial(by_family, model, fam, in_turn=False))),
+           'families in turn':(own, dict(row=partial(by_family, model, fam, in_turn=True))),
+           'more noise':(own, dict(noise=1.3*model.cfg.cond_noise)),
+           'less noise':(own, dict(noise=.6*model.cfg.cond_noise))}
+    if which == 'wesnoth': res['truncation 1.2'] = 1.2, {}
     return res
 
 def measure(judge, model, first, psi, how):

@@ -28,7 +28,7 @@ from .batches import TensorLoader, mean_over_processes, noise, rank_world
 from .core import (ConfigError, DataError, WeightsError, check_range, fixed_rng,
                           normal, opt, pick_seed, stream)
 from .io import Graph, SavedModel, WeightsInfo, fill, part, prefixed
-from .light import frozen, run_net
+from .light import frozen, on_cores, run_net
 from .monster.ada import augment, expand_kinds
 from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, check_names,
                                   conditioning_features, monster_data, warm_start)
@@ -487,6 +487,7 @@ class SpriteBytes(nn.Module):
 class MonsterModel(SavedModel):
     "A generator of monsters, what it was trained on, and how to tell a copy"
     kind,config,half = 'monsters',MonsterConfig,True
+    truncation = 1.
     drawn = 'sprites','features','pixels'
     def __init__(self,
         gen:StyleGen,      # The generator; None where `nets` are given
@@ -557,8 +558,8 @@ def draw(self:MonsterModel,
     "Sprites, bytes (n,4,size,size)"
     z,y = np.asarray(z),np.asarray(y)
     psi = np.full(1, psi, np.float32)
-    net = self.nets['sprites']
-    return np.concatenate([run_net(net, z[i:i+1], y[i:i+1], psi) for i in range(len(z))])
+    def one(i): return run_net(self.nets['sprites'], z[i:i+1], y[i:i+1], psi)
+    return np.concatenate(on_cores(one, range(len(z))))
 
 # %% ../nbs/60_monsters.ipynb #d2c3558a
 def _sheet(x):
@@ -707,7 +708,7 @@ def generate_monsters(
     n:int=16,            # How many
     cls=None,            # Name of a class, or several, taken in turn; any when None
     seed:int=None,       # Of the first; the next ones follow
-    truncation=.8,       # 1 for all styles, 0 for the typical one of a class
+    truncation=None,     # 1 for all styles, 0 for the typical one of a class; the model's own when None
     max_similarity=None, # Draw again what is more like a training sprite than this, 0 to 1
     certify=True,        # Look for the nearest training sprite of each?
     tries=20,            # How often to draw each, at most
@@ -716,13 +717,14 @@ def generate_monsters(
     "New monsters, and a certificate for each"
     model = model or MonsterModel.bundled()
     n = check_range('n', n, 1, 10_000)
-    check_range('truncation', truncation, 0, 2, whole=False)
+    psi = model.truncation if truncation is None else truncation
+    check_range('truncation', psi, 0, 2, whole=False)
     limit = _check_similarity(model, max_similarity)
     seeds = np.arange(n) + pick_seed(seed)
     y = _classes_of(model, cls, seeds)
     def draw(rows, k):
         z = model.sampler.arrays(seeds[rows], y[rows], k)
-        return remove_specks(model.draw(z, y[rows], truncation))
+        return remove_specks(model.draw(z, y[rows], psi))
     x = draw(np.arange(n), 0)
     t = pd.DataFrame(dict(cls=[model.classes[i] for i in y], seed=seeds, tries=1))
     if model.copies is None or not (certify or max_similarity is not None): return Monsters(x, t)

@@ -272,7 +272,7 @@ def deliver_monsters(
     n=16, cls=None,      # How many, and of which class or classes; any when None
     motions='',          # In motion: one of `MOTIONS`, several with commas, or 'all'
     seed=None,           # Of the first; the next ones follow
-    truncation=.8,       # 1 for all styles, 0 for the typical one of a class
+    truncation=None,     # 1 for all styles, 0 for the typical one of a class; the model's own when None
     max_similarity=None, # Draw again what is more like a training sprite than this, 0 to 1
     colours=None,        # At most so many in all, 2 to 256
     smooth=False,        # Enlarge smoothly?
@@ -307,7 +307,7 @@ def main(
     animate:str='',   # In motion: idle, walk, run, fly, attack, hit, die, several with commas, or all
     out:str='monsters', # Folder to make
     seed:int=None,    # Of the first; the next ones follow
-    truncation:float=.8, # 1 for all styles, 0 for the typical one of a class
+    truncation:float=None, # 1 for all styles, 0 for the typical one of a class; 1 for wesnoth, .8 for crawl if left out
     max_similarity:float=None, # Draw again what is more like a training sprite than this, 0 to 1
     colours:int=None, # At most so many in all, 2 to 256
     smooth:bool=False, # Enlarge smoothly, not pixel by pixel?

@@ -28,7 +28,7 @@ def styles_from_seeds(
     model:MonsterModel,
     seeds,          # A seed for each monster
     cls,            # The class of all
-    truncation=.8,  # 1 for all there is, 0 for the typical one of the class
+    truncation=1.,  # 1 for all there is, 0 for the typical one of the class
     name='latents', # Of the stream of noise
 ):
     "Styles of every layer `(n,layers,style)` of the monsters with these seeds"
@@ -102,7 +102,7 @@ def _controls(model, k):
     cls = w.Dropdown(options=model.classes, description='class')
     seed = w.BoundedIntText(0, min=0, max=10**9, description='seed')
     directions = [slider(0, -4, 4, f'direction {i + 1}') for i in range(k)]
-    return cls, seed, slider(.8, 0, 1, 'truncation'), directions
+    return cls, seed, slider(1., 0, 1, 'truncation'), directions
 
 # %% ../../nbs/monster/05_explore.ipynb #a15b887f
 def monster_explorer(

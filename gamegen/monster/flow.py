@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MIX', 'DRAFT', 'N_TOLD', 'ROWS', 'GUIDE', 'signed_colours', 'mix', 'from_flow', 'few_colours', 'FlowConfig',
            'ConditionEmbedding', 'FlowNet', 'draft_of', 'draft_sampler', 'turn_hue', 'shift', 'augment_conditioned',
-           'FlowStep', 'euler_sample', 'DoublingDetector', 'FlowModel', 'like_ones', 'DraftLoader', 'flow_step',
+           'Seen', 'euler_sample', 'DoublingDetector', 'FlowModel', 'like_ones', 'DraftLoader', 'flow_step',
            'flow_trainer', 'flow_model']
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0002
@@ -24,7 +24,7 @@ from ..batches import numbered_generator
 from ..core import WeightsError, bundled, fixed_rng, opt
 from ..flow import FlowBlock, Muon, begin_at_zero, flow_loss, unet_pass, velocity
 from ..io import Graph, SavedModel, WeightsInfo, fill, part, prefixed, read_graphs
-from ..light import frozen, run_net
+from ..light import frozen, on_cores, run_net
 from .projected import WeightedLoader
 from .runs import LatentSampler, check_names
 from .scores import CopyDetector
@@ -213,43 +213,42 @@ def augment_conditioned(
     return *map(changed, xs), told
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a001f
-class FlowStep(nn.Module):
-    "A step of Euler's towards what the network sees, with classifier-free guidance (arXiv 2207.12598)"
+class Seen(nn.Module):
+    "What the network sees in points on the lines, where nothing was done to the sprites"
     def __init__(self, net:FlowNet):
         super().__init__()
         self.net = net
         self.none = net.told.cls.num_embeddings - 1
-    def forward(self, z, y, draft, t, dt, guidance):
-        both = torch.cat([y, torch.full_like(y, self.none)])
-        told = z.new_zeros(2*len(z), N_TOLD)
-        drafts = torch.cat([draft, torch.zeros_like(draft)])
-        pictures = self.net(torch.cat([z, z]), torch.cat([t, t]), both, told, drafts)
-        seen,anyhow = pictures[:len(z)],pictures[len(z):]
-        w,t,dt = (o[:,None,None,None] for o in (guidance, t, dt))
-        return z + dt*velocity(anyhow + w*(seen - anyhow), z, t)
+    def forward(self, z, y, draft, t):                # classes below 0: none
+        y = torch.where(y < 0, self.none, y)
+        return self.net(z, t, y, z.new_zeros(len(z), N_TOLD), draft)
 
 def euler_sample(
-    step,        # A `FlowStep`
-    z,           # Noise (n,4,h,w), an array
-    y, draft,    # Classes (n,) and drafts
-    steps=16,    # How many
-    guidance=2., # 1 for none
-    start=0.,    # Time of `z`
-    keep=None,   # `keep(z, t) -> z`, called after each step
+    seen,          # A `Seen`
+    z,             # Noise (n,4,h,w), an array
+    y, draft,      # Classes (n,) and drafts
+    steps=16,      # How many
+    guidance=2.,   # 1 for none
+    start=0.,      # Time of `z`
+    keep=None,     # `keep(z, t) -> z`, called after each step
+    guided=(0, 1), # Times between which there is guidance
 ) -> np.ndarray:
     "Noise walked to sprites as the flow knows them"
-    full = partial(np.full, len(z), dtype=np.float32)
     dt = (1 - start)/steps
     for k in range(steps):
         t = start + (1 - start)*k/steps
-        z = run_net(step, z, y, draft, full(t), full(dt), full(guidance))
+        at = np.full(len(z), t, np.float32)
+        x = run_net(seen, z, y, draft, at)
+        if guidance != 1 and guided[0] <= t < guided[1]:      # classifier-free (arXiv 2207.12598)
+            anyhow = run_net(seen, z, np.full_like(y, -1), 0*draft, at)
+            x = anyhow + np.float32(guidance)*(x - anyhow)
+        z = z + np.float32(dt)*velocity(x, z, np.float32(t))
         if keep: z = keep(z, t + dt)
     return z
 
-
 # %% ../../nbs/monster/02b_flow.ipynb #862a0022
 ROWS = 8       # sprites that are walked at a time
-GUIDE = 5.     # guidance is 1 + 5(1 - truncation)
+GUIDE = 10.    # guidance is 1 + 10(1 - truncation)
 
 class DoublingDetector(CopyDetector):
     "A `CopyDetector` that looks at smaller sprites as if they were doubled to 64 by 64"
@@ -266,8 +265,9 @@ def _certifying():
 class FlowModel(SavedModel):
     "A flow that draws sprites by class, and how to tell a copy"
     kind,config,half = 'monsters-flow',FlowConfig,True
+    truncation = .8     # some guidance
     shipped = 'monsters-{name}.safetensors'
-    drawn = ('step',)
+    drawn = ('seen',)
     def __init__(self,
         net:FlowNet,      # The network; None where `nets` are given
         cfg:FlowConfig,   # Settings of the run
@@ -275,16 +275,18 @@ class FlowModel(SavedModel):
         sampler,          # A `LatentSampler` with drafts of training sprites
         copies=None,      # A `DoublingDetector`, where copies were looked for
         nets=None,        # `graphs` as `OnnxNet`s
-        steps=6,          # Of a walk
+        steps=4,          # Of a walk
+        guided=(.2, .5),  # Times between which it is guided
     ):
         self.gen = None if nets else frozen(net)
-        self.nets = nets or dict(step=FlowStep(self.gen))
+        self.nets = nets or dict(seen=Seen(self.gen))
         self.cfg = cfg
         self.info = info
         self.copies = copies
         self.classes = cfg.labels
         self.sampler = sampler
         self.steps = steps
+        self.guided = guided
     class_numbers = MonsterModel.class_numbers
     def tensors(self):
         ts = prefixed('net.', self.gen) | prefixed('drafts.', self.sampler.tensors())
@@ -319,8 +321,10 @@ def draw(self:FlowModel,
                    zip(np.split(z, [self.cfg.latent], 1), (side, DRAFT)))
     y = np.asarray(y, np.int64)[rows]
     noise = self.cfg.temperature*noise
-    blocks = [euler_sample(self.nets['step'], *(o[i:i+ROWS] for o in (noise, y, draft)), self.steps,
-                   1 + GUIDE*(1 - psi)) for i in range(0, len(rows), ROWS)]
+    def block(i):
+        given = (o[i:i+ROWS] for o in (noise, y, draft))
+        return euler_sample(self.nets['seen'], *given, self.steps, 1 + GUIDE*(1 - psi), guided=self.guided)
+    blocks = on_cores(block, range(0, len(rows), ROWS))
     return few_colours(from_flow(np.concatenate(blocks)[:n]))
 
 @patch
@@ -329,8 +333,8 @@ def graphs(self:FlowModel):
     side = self.cfg.size
     inputs = dict(z=torch.randn(2, 4, side, side), y=torch.zeros(2, dtype=torch.long))
     inputs['draft'] = torch.randn(2, 4, DRAFT, DRAFT)
-    inputs |= {o:torch.full((2,), .5) for o in ('t', 'dt', 'guidance')}
-    return dict(step=Graph(self.nets['step'], inputs))
+    inputs['t'] = torch.full((2,), .5)
+    return dict(seen=Graph(self.nets['seen'], inputs))
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0032
 def like_ones(

@@ -70,7 +70,7 @@ def read_query(
     return PageQuery(
         cls=cls,
         seed=one('seed', '1', *_seed),
-        truncation=one('truncation', '0.8', float, 0, 1),
+        truncation=one('truncation', '1', float, 0, 1),
         shift=tuple(_number('shift', o, float, -6, 6) for o in shift),
         variations=tuple(_number('variations', o, *_seed) for o in variations),
         n=one('n', '1', int, 1, 64),

@@ -15,7 +15,7 @@ from PIL import Image
 from ..core import (ConfigError, DataError, atomic_write, check_path, check_range, normal, pick_seed,
                           plain)
 from ..images import open_image
-from .flow import GUIDE, MIX, ROWS, FlowModel, euler_sample, few_colours, from_flow
+from .flow import MIX, ROWS, FlowModel, euler_sample, few_colours, from_flow
 from .rig import as_rgba
 
 
@@ -91,8 +91,8 @@ def _walk(model, z, y, draft, truncation, start=0., keep=None):
     parts = []
     for i in np.split(rows, len(rows)//ROWS):
         parts.append(euler_sample(
-            model.nets['step'], z[i].astype(np.float32), np.full(ROWS, y), draft[i].astype(np.float32),
-            steps, 1 + GUIDE*(1 - truncation), start, keep and (lambda x, t, i=i: keep(x, t, i))))
+            model.nets['seen'], z[i].astype(np.float32), np.full(ROWS, y), draft[i].astype(np.float32),
+            steps, 1 + 5*(1 - truncation), start, keep and (lambda x, t, i=i: keep(x, t, i))))
     return few_colours(from_flow(np.concatenate(parts)[:n]))
 
 def _begin(model, sprite, n, seed):

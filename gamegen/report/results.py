@@ -288,6 +288,7 @@ def _small():
 
 # %% ../../nbs/report/04_results.ipynb #6e8bf557
 RACED = dict(grown='this GAN', bare='this GAN, classes alone', flat='this GAN, never small',
+             projected='this GAN, two critics', flow='flow in pixels', tokens='masked tokens',
              frames='modern DCGAN', lightweight='lightweight-gan')
 
 def _raced():
@@ -320,7 +321,8 @@ def _crawl():
     rows = {'flow, as delivered':d['delivered'], 'training sprites':d['floor'],
             'memoriser':d['memoriser'], 'drafts enlarged':d['drafts enlarged'],
             'GAN, 20 min of a core':kept('bench/monster_projected.json')['crawl_rounds'][-1]}
-    rows |= {f'flow, {k} steps':v for k,v in d['steps'].items()}
+    rows |= {'flow, as drawn':d['ships']}
+    rows |= {f'flow, {k} guided steps':v for k,v in d['steps'].items()}
     kinds = {'flow, as delivered':'ours', 'training sprites':'floor', 'memoriser':'floor',
              'drafts enlarged':'baseline', 'GAN, 20 min of a core':'baseline'}
     return rows, kinds, ['kid', 'precision', 'recall', 'coverage', 'known', 'copy_rate', 'valid']
