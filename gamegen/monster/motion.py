@@ -55,45 +55,45 @@ def _steady(value): return Curve(((value, 0, 0),))
 def _gait(size, lean):
     "Curves of a walk"
     return dict(
-        step_a=_cycle((.22*size, 1, 0)), step_b=_cycle((-.22*size, 1, 0)),
-        lift_a=_cycle((.2*size, 1, .25), floor=0), lift_b=_cycle((.2*size, 1, .75), floor=0),
-        y=_cycle((-.02, 0, 0), (.05*size, 2, 0)), x=_cycle((.02*size, 2, .2)), lean=_steady(lean),
-        squash=_cycle((1, 0, 0), (-.05*size, 2, 0)), arm=_cycle((45*size, 1, 0)),
-        strike=_cycle((-32*size, 1, .05)), head=_cycle((12*size, 2, .15)),
-        tail=_cycle((40*size, 1, .75)), wing=_cycle((20*size, 2, .75)))
+        step_a=_cycle((.25*size, 1, 0)), step_b=_cycle((-.25*size, 1, 0)),
+        lift_a=_cycle((.23*size, 1, .25), floor=0), lift_b=_cycle((.23*size, 1, .75), floor=0),
+        y=_cycle((-.02, 0, 0), (.042*size, 2, 0)), x=_cycle((.02*size, 2, .2)), lean=_steady(lean),
+        squash=_cycle((1, 0, 0), (-.04*size, 2, 0)), arm=_cycle((52*size, 1, 0)),
+        strike=_cycle((-37*size, 1, .05)), head=_cycle((14*size, 2, .15)),
+        tail=_cycle((46*size, 1, .75)), wing=_cycle((23*size, 2, .75)))
 
 # %% ../../nbs/monster/04b_motion.ipynb #3391842c
 def _curves():
     "The curves of each motion, by the names of `POSE`"
     c = _points
     idle = dict(
-        y=_cycle((.018, 0, 0), (-.018, 1, 0)), squash=_cycle((.97, 0, 0), (.03, 1, 0)),
-        lean=_cycle((.015, 1, .75)), arm=_cycle((8, 1, .75)), strike=_cycle((-8, 0, 0), (8, 1, 0)),
-        head=_cycle((6, 1, .65)), tail=_cycle((20, 1, .75)), wing=_cycle((8, 0, 0), (-8, 1, 0)))
+        y=_cycle((.012, 0, 0), (-.012, 1, 0)), squash=_cycle((.983, 0, 0), (.017, 1, 0)),
+        lean=_cycle((.015, 1, .75)), arm=_cycle((12, 1, .75)), strike=_cycle((-12, 0, 0), (12, 1, 0)),
+        head=_cycle((9, 1, .65)), tail=_cycle((29, 1, .75)), wing=_cycle((12, 0, 0), (-12, 1, 0)))
     fly = dict(
-        y=_cycle((-.18, 0, 0), (.08, 1, .1)), wing=_cycle((-8, 0, 0), (58, 1, 0)),
-        lean=_cycle((.06, 0, 0), (.03, 1, 0)), tail=_cycle((30, 1, .75)), head=_cycle((10, 1, .75)),
+        y=_cycle((-.09, 0, 0), (.06, 1, .1)), wing=_cycle((-8, 0, 0), (62, 1, 0)),
+        lean=_cycle((.04, 0, 0), (.02, 1, 0)), tail=_cycle((30, 1, .75)), head=_cycle((10, 1, .75)),
         arm=_cycle((25, 1, 0)), strike=_cycle((22, 1, 0)),
         step_a=_cycle((-.08, 0, 0), (.08, 1, .75)), step_b=_cycle((-.12, 0, 0), (.08, 1, .9)),
         lift_a=_cycle((.2, 0, 0), (.07, 1, 0)), lift_b=_cycle((.22, 0, 0), (.07, 1, 0)))
     attack = dict(
-        x=c((0, 0), (.3, -.06), (.5, .13), (.7, .12), (1, 0)), y=c((0, 0), (.3, .04), (.5, .06), (1, 0)),
-        lean=c((0, 0), (.3, -.13), (.5, .16), (.7, .13), (1, 0)),
-        squash=c((0, 1), (.3, .9), (.5, 1.05), (1, 1)),
+        x=c((0, 0), (.3, -.03), (.5, .065), (.7, .06), (1, 0)), y=c((0, 0), (.3, .02), (.5, .03), (1, 0)),
+        lean=c((0, 0), (.3, -.065), (.5, .08), (.7, .065), (1, 0)),
+        squash=c((0, 1), (.3, .95), (.5, 1.025), (1, 1)),
         strike=c((0, 0), (.3, -140), (.5, 105), (.7, 85), (1, 0)),
         arm=c((0, 0), (.3, 65), (.5, -85), (1, 0)),
-        head=c((0, 0), (.3, -26), (.55, 32), (1, 0)), tail=c((0, 0), (.35, 45), (.6, -55), (1, 0)),
+        head=c((0, 0), (.3, -34), (.55, 42), (1, 0)), tail=c((0, 0), (.35, 45), (.6, -55), (1, 0)),
         wing=c((0, 0), (.3, 65), (.5, -60), (1, 0)), step_a=c((0, 0), (.4, -.16), (.7, -.18), (1, 0)),
         step_b=c((0, 0), (.3, -.08), (.5, .3), (.75, .28), (1, 0)),
         lift_b=c((0, 0), (.3, .16), (.5, 0), (.7, 0), (.85, .1), (1, 0)))
     hit = dict(
-        x=c((0, 0), (.2, -.11), (.5, -.1), (1, 0)), y=c((0, 0), (.25, .05), (1, 0)),
-        lean=c((0, 0), (.2, -.17), (.5, -.13), (1, 0)), squash=c((0, 1), (.3, .91), (1, 1)),
+        x=c((0, 0), (.2, -.045), (.5, -.04), (1, 0)), y=c((0, 0), (.25, .02), (1, 0)),
+        lean=c((0, 0), (.2, -.07), (.5, -.055), (1, 0)), squash=c((0, 1), (.3, .955), (1, 1)),
         strike=c((0, 0), (.25, 65), (.6, 40), (1, 0)), arm=c((0, 0), (.25, -60), (.6, -30), (1, 0)),
         head=c((0, 0), (.2, -26), (.6, 8), (1, 0)), tail=c((0, 0), (.3, -40), (1, 0)),
         wing=c((0, 0), (.25, 50), (1, 0)), step_a=c((0, 0), (.25, -.14), (.7, -.11), (1, 0)),
         lift_a=c((0, 0), (.1, .06), (.25, 0), (.8, .05), (1, 0)))
-    return dict(idle=idle, walk=_gait(.85, .09), run=_gait(1., .18), fly=fly, attack=attack, hit=hit)
+    return dict(idle=idle, walk=_gait(.85, .08), run=_gait(1., .16), fly=fly, attack=attack, hit=hit)
 
 # %% ../../nbs/monster/04b_motion.ipynb #5e56b6e4
 def _deaths():
