@@ -57,8 +57,8 @@ def _gait(size, lean):
     return dict(
         step_a=_cycle((.25*size, 1, 0)), step_b=_cycle((-.25*size, 1, 0)),
         lift_a=_cycle((.23*size, 1, .25), floor=0), lift_b=_cycle((.23*size, 1, .75), floor=0),
-        y=_cycle((-.02, 0, 0), (.042*size, 2, 0)), x=_cycle((.02*size, 2, .2)), lean=_steady(lean),
-        squash=_cycle((1, 0, 0), (-.04*size, 2, 0)), arm=_cycle((52*size, 1, 0)),
+        y=_cycle((-.02, 0, 0), (.03*size, 2, 0)), x=_cycle((.02*size, 2, .2)), lean=_steady(lean),
+        squash=_cycle((1, 0, 0), (-.03*size, 2, 0)), arm=_cycle((52*size, 1, 0)),
         strike=_cycle((-37*size, 1, .05)), head=_cycle((14*size, 2, .15)),
         tail=_cycle((46*size, 1, .75)), wing=_cycle((23*size, 2, .75)))
 
@@ -93,7 +93,7 @@ def _curves():
         head=c((0, 0), (.2, -26), (.6, 8), (1, 0)), tail=c((0, 0), (.3, -40), (1, 0)),
         wing=c((0, 0), (.25, 50), (1, 0)), step_a=c((0, 0), (.25, -.14), (.7, -.11), (1, 0)),
         lift_a=c((0, 0), (.1, .06), (.25, 0), (.8, .05), (1, 0)))
-    return dict(idle=idle, walk=_gait(.85, .08), run=_gait(1., .16), fly=fly, attack=attack, hit=hit)
+    return dict(idle=idle, walk=_gait(1.2, .08), run=_gait(1.4, .16), fly=fly, attack=attack, hit=hit)
 
 # %% ../../nbs/monster/04b_motion.ipynb #5e56b6e4
 def _deaths():

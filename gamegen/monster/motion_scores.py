@@ -65,8 +65,8 @@ def flows(
     "Flows (n,2,16,16) of each pair"
     x = np.concatenate([f for _,f in pairs])
     s = np.concatenate([np.repeat(o[None], len(f), 0) for o,f in pairs])
-    out = [register(*(to_premultiplied(torch.tensor(o[i:i + 256])) for o in (s, x)))
-           for i in range(0, len(x), 256)]
+    out = [register(*(to_premultiplied(torch.tensor(o[i:i + 64])) for o in (s, x)))
+           for i in range(0, len(x), 64)]    # small enough for a cache
     ends = np.cumsum([len(f) for _,f in pairs])[:-1]
     return np.split(torch.cat(out).numpy(), ends)
 

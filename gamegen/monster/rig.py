@@ -38,7 +38,7 @@ def split_shadow(
     seen = a[..., 3] > 8
     faint = seen & (a[..., 3] < 230) & (a[..., :3].max(2) < 80)
     body = seen & ~faint
-    if body.sum() < .3*seen.sum(): return seen, np.zeros_like(seen)    # a ghost is faint all over
+    if body.sum() <= .3*seen.sum(): return seen, np.zeros_like(seen)   # a ghost is faint all over, or gone
     rows = np.flatnonzero(body.any(1))
     low = np.arange(len(a))[:, None] >= rows[0] + 2*(rows[-1] - rows[0])//3
     return seen & ~(faint & low), faint & low
