@@ -307,7 +307,7 @@ def main(
     animate:str='',   # In motion: idle, walk, run, fly, attack, hit, die, several with commas, or all
     out:str='monsters', # Folder to make
     seed:int=None,    # Of the first; the next ones follow
-    truncation:float=None, # 1 for all styles, 0 for the typical one of a class; 1 for wesnoth, .8 for crawl if left out
+    truncation:float=None, # 1: all styles, 0: typical ones; if left out 1, crawl .8
     max_similarity:float=None, # Draw again what is more like a training sprite than this, 0 to 1
     colours:int=None, # At most so many in all, 2 to 256
     smooth:bool=False, # Enlarge smoothly, not pixel by pixel?
