@@ -134,8 +134,9 @@ def flow(seconds, table, seed, folder):
                      schedule='constant')
     x,y,weights = training_side(table)
     def score(s, learn, last):
-        m = FlowModel(t.nets.copied().avg('gen'), cfg, None, t.sampler, steps=12)
-        def draw(y): return torch.as_tensor(m.draw(t.sampler.arrays(range(len(y)), y), y, .8))
+        m = FlowModel(t.nets.copied().avg('gen'), cfg, None, t.sampler)
+        m.steps,m.guided = 12,(0, 1)
+        def draw(y): return torch.as_tensor(m.draw(t.sampler.arrays(range(len(y)), y), y, .9))
         table.note(s, draw, learn.nets.it, True, last)
     t = flow_trainer(cfg, x, y, weights, cbs=[Clock(seconds, [seconds/2], score)], progress=False)
     t.train()
@@ -215,7 +216,8 @@ def tokens(seconds, table, seed, folder):
         def draw(y):
             with fixed_rng(0): return palette.sprites(torch.cat([named(g, o, palette.n, 64) for o in y.split(64)]))
         table.note(s, draw, learn.nets.it, True, last)
-    t = Trainer(dict(gen=net), dict(gen=token_step), loader, cfg, cbs=[Clock(seconds, [seconds/2], score)], progress=False)
+    clock = Clock(seconds, [seconds/2], score)
+    t = Trainer(dict(gen=net), dict(gen=token_step), loader, cfg, cbs=[clock], progress=False)
     t.train()
 
 def frame_cfg(seed):
@@ -306,16 +308,18 @@ def generators(labels):
         return g, lambda y: to_bytes(g(torch.randn(len(y), cfg.latent + cfg.cond_features), y))
     shape = FlowConfig(size=64, block=4, classes=n, labels=labels)
     flow,rows = FlowNet(shape).eval(),torch.zeros(n, shape.cond_features)
-    m = FlowModel(flow, shape, None, LatentSampler(shape, rows, torch.arange(n)), steps=12)
+    m = FlowModel(flow, shape, None, LatentSampler(shape, rows, torch.arange(n)))
+    m.steps,m.guided = 12,(0, 1)
     token,_ = token_net(64, labels)
     frame = frame_nets.Gen(frame_cfg(0)).eval()
     latent = frame_cfg(0).latent
     made = dict(grown=style(MonsterConfig()), bare=style(MonsterConfig(cond_features=0)), flat=style(MonsterConfig()),
                 projected=style(projected_config()), frames=(frame, lambda y: frame(torch.randn(len(y), latent))))
-    made['flow'] = flow, lambda y: m.draw(m.sampler.arrays(range(len(y)), y), y, .8)
+    made['flow'] = flow, lambda y: m.draw(m.sampler.arrays(range(len(y)), y), y, .9)
     made['tokens'] = token.eval(), lambda y: named(token, y, 64, 64)
     if find_spec('lightweight_gan') or os.environ.get('PEERS'):
-        peer = lightweight_module().Generator(image_size=64, latent_dim=256, transparent=True, attn_res_layers=[32]).eval()
+        how = dict(image_size=64, latent_dim=256, transparent=True, attn_res_layers=[32])
+        peer = lightweight_module().Generator(**how).eval()
         made['lightweight'] = peer, lambda y: peer(torch.randn(len(y), 256))
     return made
 

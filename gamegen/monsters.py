@@ -486,8 +486,7 @@ class SpriteBytes(nn.Module):
 # %% ../nbs/60_monsters.ipynb #40781ce8
 class MonsterModel(SavedModel):
     "A generator of monsters, what it was trained on, and how to tell a copy"
-    kind,config,half = 'monsters',MonsterConfig,True
-    truncation = 1.
+    kind,config,half,truncation = 'monsters',MonsterConfig,True,1.
     drawn = 'sprites','features','pixels'
     def __init__(self,
         gen:StyleGen,      # The generator; None where `nets` are given

@@ -268,6 +268,7 @@ class FlowModel(SavedModel):
     truncation = .8     # some guidance
     shipped = 'monsters-{name}.safetensors'
     drawn = ('seen',)
+    steps,guided = 4,(.2, .5)    # of a walk, and the times between which it is guided
     def __init__(self,
         net:FlowNet,      # The network; None where `nets` are given
         cfg:FlowConfig,   # Settings of the run
@@ -275,8 +276,6 @@ class FlowModel(SavedModel):
         sampler,          # A `LatentSampler` with drafts of training sprites
         copies=None,      # A `DoublingDetector`, where copies were looked for
         nets=None,        # `graphs` as `OnnxNet`s
-        steps=4,          # Of a walk
-        guided=(.2, .5),  # Times between which it is guided
     ):
         self.gen = None if nets else frozen(net)
         self.nets = nets or dict(seen=Seen(self.gen))
@@ -285,8 +284,6 @@ class FlowModel(SavedModel):
         self.copies = copies
         self.classes = cfg.labels
         self.sampler = sampler
-        self.steps = steps
-        self.guided = guided
     class_numbers = MonsterModel.class_numbers
     def tensors(self):
         ts = prefixed('net.', self.gen) | prefixed('drafts.', self.sampler.tensors())
