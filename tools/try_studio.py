@@ -173,13 +173,16 @@ def take_keys(tab, rows):
     tab.press('Enter', '\r')
     tab.wait('yours', 10)
     tab.wait(f'{held} == 0', 10)
-    key('keyDown', 'ArrowUp', 38)
-    tab.wait(f'{held} == 1', 10)
-    place = 'JSON.parse(frame.contentDocument.title.match(/{.*}/)[0]).p[1]'
+    place = 'JSON.stringify(JSON.parse(frame.contentDocument.title.match(/{.*}/)[0]).p)'
     before = tab.js(place)
-    tab.wait(f'{place} != {before}', 20)
-    key('keyUp', 'ArrowUp', 38)
-    tab.wait(f'{held} == 0', 10)
+    for name,code in ('ArrowUp', 38), ('ArrowLeft', 37), ('ArrowDown', 40), ('ArrowRight', 39):   # one is free of walls
+        key('keyDown', name, code)
+        tab.wait(f'{held} == 1', 10)
+        time.sleep(2)
+        key('keyUp', name, code)
+        tab.wait(f'{held} == 0', 10)
+        if tab.js(place) != before: break
+    tab.wait(f'{place} != {json.dumps(before)}', 1)
     rows.add('a visitor takes the keys and walks', int(tab.js('yours')), 1)
     tab.js("$('#take').click()")
     tab.wait(held + ' > 0', 20)
