@@ -238,9 +238,11 @@ def walked(model, judge, z, steps=0):
     "Figures of a walk of so many steps with guidance in each; of the model's own when 0"
     own = model.steps,model.guided
     if steps: model.steps,model.guided = steps,(0, 1)
+    t = time.process_time()
     x = model.draw(z, judge.y, .9 if steps else TRUNCATION)        # guidance of 2, and of 3
+    ms = (time.process_time() - t)/len(x)*1000
     model.steps,model.guided = own
-    return judge(x)
+    return dict(judge(x), ms=round(ms, 1))
 
 def measure_ships(weights):
     "Figures of the model's own walk, drawn and delivered, beside those that are kept"

@@ -33,8 +33,7 @@ from gamegen.core import atomic_write, fixed_rng
 from gamegen import mario_dcgan as frame_nets
 from gamegen.flow import unet_pass
 from gamegen.learner import Callback, CancelFitException, Trainer
-from gamegen.monster.flow import (ConditionEmbedding, FlowConfig, FlowModel, FlowNet, flow_model,
-                                  flow_trainer)
+from gamegen.monster.flow import FlowConfig, FlowModel, FlowNet, flow_trainer
 from gamegen.monster.projected import WeightedLoader, fair_weights, projected_trainer
 from gamegen.monster.runs import LatentSampler, monster_data, seeded_noise
 from gamegen.monster.scores import SpriteScorer, remove_specks, sprite_features
@@ -87,7 +86,7 @@ class Table:
             self.rows.append({k:round(v, 4) for k,v in row.items()})
             print(self.rows[-1], flush=True)
 
-def styled(t, y):
+def draw_averaged(t, y):
     "Sprites of a Trainer's averaged generator"
     g = t.nets.avg('gen')
     was = g.training
@@ -102,7 +101,7 @@ def ours(seconds, table, seed, folder, grown=True, **how):
     def run(cfg, seconds, marks):
         def score(t, learn, last):
             if learn.cfg.size < 64: return
-            table.note(spent + t, partial(styled, t_), learn.nets.it, True, last)
+            table.note(spent + t, partial(draw_averaged, t_), learn.nets.it, True, last)
         t_ = monsters_trainer(cfg, cbs=[Clock(seconds, marks, score)])
         return t_.train_model(partial(monster_model, t_), licence='GPL-2.0-or-later').model
     base = dict(seed=seed, **ENDLESS, **how)
@@ -114,7 +113,7 @@ def ours(seconds, table, seed, folder, grown=True, **how):
 
 def projected(seconds, table, seed, folder):
     "The same generator against two critics, from nothing"
-    def score(s, learn, last): table.note(s, partial(styled, t), learn.nets.it, True, last)
+    def score(s, learn, last): table.note(s, partial(draw_averaged, t), learn.nets.it, True, last)
     cfg = projected_config(seed=seed, **ENDLESS)
     t = projected_trainer(cfg, cbs=[Clock(seconds, quarters(seconds), score)], progress=False)
     t.train()
@@ -170,7 +169,7 @@ class TokenNet(FlowNet):
         x = self.stem(F.pixel_unshuffle(self.read(k).permute(0, 3, 1, 2), self.block))
         return F.pixel_shuffle(self.out(F.silu(self.norm(unet_pass(self, x, e)))), self.block)
 
-def hide(k, n, t):
+def mask_tokens(k, n, t):
     "Hide all but a share `t` of the pixels"
     return torch.where(torch.rand(k.shape) < t[:,None,None], k, n)
 
@@ -178,14 +177,14 @@ def token_step(nets, batch, cfg):
     "Cross-entropy of what is hidden (MaskGIT, arXiv 2202.04200)"
     k,y = batch
     t = 1 - torch.cos(torch.rand(len(k))*np.pi/2)
-    hidden = hide(k, cfg.colours, t)
+    hidden = mask_tokens(k, cfg.colours, t)
     flip = torch.rand(len(k)) < .4
     k,hidden = (torch.where(flip[:,None,None], o.flip(2), o) for o in (k, hidden))
     ce = F.cross_entropy(nets.gen(hidden, t, y), k, reduction='none')
     return dict(loss=ce[hidden == cfg.colours].mean())
 
 @torch.inference_mode()
-def named(net, y, n, size, steps=12, heat=1.):
+def sample_tokens(net, y, n, size, steps=12, heat=1.):
     "Name pixels, the surest first, until none is hidden"
     k = torch.full((len(y), size, size), n)
     for i in range(steps):
@@ -214,7 +213,8 @@ def tokens(seconds, table, seed, folder):
     def score(s, learn, last):
         g = t.nets.copied().avg('gen').eval()
         def draw(y):
-            with fixed_rng(0): return palette.sprites(torch.cat([named(g, o, palette.n, 64) for o in y.split(64)]))
+            with fixed_rng(0): k = [sample_tokens(g, o, palette.n, 64) for o in y.split(64)]
+            return palette.sprites(torch.cat(k))
         table.note(s, draw, learn.nets.it, True, last)
     clock = Clock(seconds, [seconds/2], score)
     t = Trainer(dict(gen=net), dict(gen=token_step), loader, cfg, cbs=[clock], progress=False)
@@ -316,7 +316,7 @@ def generators(labels):
     made = dict(grown=style(MonsterConfig()), bare=style(MonsterConfig(cond_features=0)), flat=style(MonsterConfig()),
                 projected=style(projected_config()), frames=(frame, lambda y: frame(torch.randn(len(y), latent))))
     made['flow'] = flow, lambda y: m.draw(m.sampler.arrays(range(len(y)), y), y, .9)
-    made['tokens'] = token.eval(), lambda y: named(token, y, 64, 64)
+    made['tokens'] = token.eval(), lambda y: sample_tokens(token, y, 64, 64)
     if find_spec('lightweight_gan') or os.environ.get('PEERS'):
         how = dict(image_size=64, latent_dim=256, transparent=True, attn_res_layers=[32])
         peer = lightweight_module().Generator(**how).eval()

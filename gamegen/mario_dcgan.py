@@ -28,7 +28,7 @@ from .features import image_features, kid_efflite0, thumbnails
 from .frame.data import frame_source, left_out
 from .frame.modern import Blur, StyledBlock, StyledNorm, augment
 from .io import Graph, SavedModel, WeightsInfo, fill
-from .light import frozen, on_cores, run_net
+from .light import frozen, run_net, thread_map
 from .metrics import copy_rate, nearest, prdc
 from .train import Run, TrainConfig, minibatch_std, r1_r2_penalty, relativistic_loss
 
@@ -399,7 +399,7 @@ class FrameModel(SavedModel):
         bs = 4        # batches of one size round alike, however many are drawn
         z = np.concatenate([z, np.repeat(z[-1:], -n % bs, 0)])
         parts = (z[i:i+bs] for i in range(0, len(z), bs))
-        return np.concatenate(on_cores(partial(run_net, self.nets['frames']), parts))[:n]
+        return np.concatenate(thread_map(partial(run_net, self.nets['frames']), parts))[:n]
 
 # %% ../nbs/40_mario_dcgan.ipynb #9e81447e
 def frame_noise(

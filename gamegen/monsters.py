@@ -28,7 +28,7 @@ from .batches import TensorLoader, mean_over_processes, noise, rank_world
 from .core import (ConfigError, DataError, WeightsError, check_range, fixed_rng,
                           normal, opt, pick_seed, stream)
 from .io import Graph, SavedModel, WeightsInfo, fill, part, prefixed
-from .light import frozen, on_cores, run_net
+from .light import frozen, run_net, thread_map
 from .monster.ada import augment, expand_kinds
 from .monster.runs import (IntraClassCollapse, LatentSampler, MonsterScore, check_names,
                                   conditioning_features, monster_data, warm_start)
@@ -558,7 +558,7 @@ def draw(self:MonsterModel,
     z,y = np.asarray(z),np.asarray(y)
     psi = np.full(1, psi, np.float32)
     def one(i): return run_net(self.nets['sprites'], z[i:i+1], y[i:i+1], psi)
-    return np.concatenate(on_cores(one, range(len(z))))
+    return np.concatenate(thread_map(one, range(len(z))))
 
 # %% ../nbs/60_monsters.ipynb #d2c3558a
 def _sheet(x):

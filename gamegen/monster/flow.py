@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MIX', 'DRAFT', 'N_TOLD', 'ROWS', 'GUIDE', 'signed_colours', 'mix', 'from_flow', 'few_colours', 'FlowConfig',
            'ConditionEmbedding', 'FlowNet', 'draft_of', 'draft_sampler', 'turn_hue', 'shift', 'augment_conditioned',
-           'Seen', 'euler_sample', 'DoublingDetector', 'FlowModel', 'like_ones', 'DraftLoader', 'flow_step',
+           'Denoiser', 'euler_sample', 'DoublingDetector', 'FlowModel', 'like_ones', 'DraftLoader', 'flow_step',
            'flow_trainer', 'flow_model']
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0002
@@ -24,7 +24,7 @@ from ..batches import numbered_generator
 from ..core import WeightsError, bundled, fixed_rng, opt
 from ..flow import FlowBlock, Muon, begin_at_zero, flow_loss, unet_pass, velocity
 from ..io import Graph, SavedModel, WeightsInfo, fill, part, prefixed, read_graphs
-from ..light import frozen, on_cores, run_net
+from ..light import frozen, run_net, thread_map
 from .projected import WeightedLoader
 from .runs import LatentSampler, check_names
 from .scores import CopyDetector
@@ -213,18 +213,18 @@ def augment_conditioned(
     return *map(changed, xs), told
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a001f
-class Seen(nn.Module):
-    "What the network sees in points on the lines, where nothing was done to the sprites"
+class Denoiser(nn.Module):
+    "The network's guess of the clean sprites, told that nothing was done to them"
     def __init__(self, net:FlowNet):
         super().__init__()
         self.net = net
         self.none = net.told.cls.num_embeddings - 1
-    def forward(self, z, y, draft, t):                # classes below 0: none
-        y = torch.where(y < 0, self.none, y)
+    def forward(self, z, y, draft, t):
+        y = torch.where(y < 0, self.none, y)          # -1 stands for no class
         return self.net(z, t, y, z.new_zeros(len(z), N_TOLD), draft)
 
 def euler_sample(
-    seen,          # A `Seen`
+    denoiser,      # A `Denoiser`
     z,             # Noise (n,4,h,w), an array
     y, draft,      # Classes (n,) and drafts
     steps=16,      # How many
@@ -238,9 +238,9 @@ def euler_sample(
     for k in range(steps):
         t = start + (1 - start)*k/steps
         at = np.full(len(z), t, np.float32)
-        x = run_net(seen, z, y, draft, at)
+        x = run_net(denoiser, z, y, draft, at)
         if guidance != 1 and guided[0] <= t < guided[1]:      # classifier-free (arXiv 2207.12598)
-            anyhow = run_net(seen, z, np.full_like(y, -1), 0*draft, at)
+            anyhow = run_net(denoiser, z, np.full_like(y, -1), 0*draft, at)
             x = anyhow + np.float32(guidance)*(x - anyhow)
         z = z + np.float32(dt)*velocity(x, z, np.float32(t))
         if keep: z = keep(z, t + dt)
@@ -267,7 +267,7 @@ class FlowModel(SavedModel):
     kind,config,half = 'monsters-flow',FlowConfig,True
     truncation = .8     # some guidance
     shipped = 'monsters-{name}.safetensors'
-    drawn = ('seen',)
+    drawn = ('denoiser',)
     steps,guided = 4,(.2, .5)    # of a walk, and the times between which it is guided
     def __init__(self,
         net:FlowNet,      # The network; None where `nets` are given
@@ -278,7 +278,7 @@ class FlowModel(SavedModel):
         nets=None,        # `graphs` as `OnnxNet`s
     ):
         self.gen = None if nets else frozen(net)
-        self.nets = nets or dict(seen=Seen(self.gen))
+        self.nets = nets or dict(denoiser=Denoiser(self.gen))
         self.cfg = cfg
         self.info = info
         self.copies = copies
@@ -320,8 +320,8 @@ def draw(self:FlowModel,
     noise = self.cfg.temperature*noise
     def block(i):
         given = (o[i:i+ROWS] for o in (noise, y, draft))
-        return euler_sample(self.nets['seen'], *given, self.steps, 1 + GUIDE*(1 - psi), guided=self.guided)
-    blocks = on_cores(block, range(0, len(rows), ROWS))
+        return euler_sample(self.nets['denoiser'], *given, self.steps, 1 + GUIDE*(1 - psi), guided=self.guided)
+    blocks = thread_map(block, range(0, len(rows), ROWS))
     return few_colours(from_flow(np.concatenate(blocks)[:n]))
 
 @patch
@@ -331,7 +331,7 @@ def graphs(self:FlowModel):
     inputs = dict(z=torch.randn(2, 4, side, side), y=torch.zeros(2, dtype=torch.long))
     inputs['draft'] = torch.randn(2, 4, DRAFT, DRAFT)
     inputs['t'] = torch.full((2,), .5)
-    return dict(seen=Graph(self.nets['seen'], inputs))
+    return dict(denoiser=Graph(self.nets['denoiser'], inputs))
 
 # %% ../../nbs/monster/02b_flow.ipynb #862a0032
 def like_ones(

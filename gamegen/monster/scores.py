@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..core import DataError
 from ..features import image_encoder, image_features, kid_efflite0
-from ..light import on_cores
+from ..light import thread_map
 from ..metrics import copy_rate, data_copying_test, nearest, prdc
 from .stylegan import to_premultiplied
 
@@ -166,7 +166,7 @@ def certificate(self:CopyDetector,
     else:
         x = canonical_pose(x)
         parts = [x[i:i+4] for i in range(0, len(x), 4)]
-        feats,pixels = (np.concatenate(on_cores(net, parts)) for net in nets)
+        feats,pixels = (np.concatenate(thread_map(net, parts)) for net in nets)
     i,d,p = self.near(feats, pixels)
     which = i if names is None else np.asarray(names)[i]
     return pd.DataFrame(dict(nearest=which, distance=d, percentile=p))
